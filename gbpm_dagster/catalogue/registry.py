@@ -1,0 +1,55 @@
+"""The list of all entries, and finding one by table name or alias."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from gbpm_dagster.catalogue import (
+    balancing,
+    demand,
+    forecasts,
+    frequency,
+    generation,
+    outages,
+    prices,
+    reference,
+)
+from gbpm_dagster.catalogue.model import Dataset, Family
+
+FAMILIES: tuple[Family, ...] = (
+    prices.FAMILY,
+    generation.FAMILY,
+    demand.FAMILY,
+    frequency.FAMILY,
+    balancing.FAMILY,
+    forecasts.FAMILY,
+    outages.FAMILY,
+    reference.FAMILY,
+)
+
+DATASETS: dict[str, Dataset] = {d.table: d for f in FAMILIES for d in f.datasets}
+"""Every entry by table name, in the order of the families."""
+
+_BY_ALIAS: dict[str, Dataset] = {
+    name.lower(): d for d in DATASETS.values() for name in (d.table, *d.aliases, d.table.removeprefix("bmrs_"))
+}
+
+
+class UnknownTable(LookupError):
+    """No entry has that name; the message suggests the nearest ones."""
+
+    def __init__(self, name: str) -> None:
+        near = get_close_matches(name.lower(), _BY_ALIAS, n=3, cutoff=0.5)
+        tables = list(dict.fromkeys(_BY_ALIAS[n].table for n in near))
+        hint = f"did you mean {' or '.join(tables)}?" if tables else "`gbpm tables` lists what there is."
+        super().__init__(f"there is no table {name!r}: {hint}")
+        self.name = name
+        self.suggestions = tables
+
+
+def get(name: str) -> Dataset:
+    """The entry of that table name, alias or name without its `bmrs_`; raises UnknownTable with suggestions."""
+    found = _BY_ALIAS.get(name.strip().lower())
+    if found is None:
+        raise UnknownTable(name)
+    return found

@@ -1,0 +1,1 @@
+"""Recorded days and the replay server that serves them."""

@@ -1,0 +1,1 @@
+"""How HISTORY arrives: windows planner, HTTP client, decoding."""

@@ -1,0 +1,1 @@
+"""plan -> fetch -> check -> write one set of partitions. No Dagster."""

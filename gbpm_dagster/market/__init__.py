@@ -1,0 +1,1 @@
+"""The GB market's rules, as pure functions."""

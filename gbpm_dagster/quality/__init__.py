@@ -1,0 +1,1 @@
+"""Is it RIGHT: gaps, duplicates, freshness, validity."""

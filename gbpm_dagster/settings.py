@@ -1,0 +1,239 @@
+"""Every knob, typed, from the environment, with its default, unit and meaning.
+
+Belongs here: reading and checking settings. Not here: acting on them. Nothing is read at import.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from platformdirs import user_state_path
+from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+LIVE_BASE_URL = "https://data.elexon.co.uk/bmrs/api/v1"
+LONDON = ZoneInfo("Europe/London")
+
+
+class SettingsError(ValueError):
+    """A setting has a bad value; the message names the variable, the value and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """Settings of one home. Each field's `validation_alias` is its environment variable."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    home: Path = Field(
+        Path(".gbpm"),
+        validation_alias="GBPM_HOME",
+        description="folder of the lake, Dagster's storage, logs and state",
+    )
+    base_url: str = Field(
+        LIVE_BASE_URL,
+        validation_alias="ELEXON_BASE_URL",
+        description="base address of the Elexon API (http or https)",
+    )
+    max_requests_per_second: float = Field(
+        5.0,
+        gt=0,
+        le=10_000,
+        validation_alias="ELEXON_MAX_REQUESTS_PER_SECOND",
+        description="requests a second to one base address, over all processes of this user",
+    )
+    max_concurrency: int = Field(
+        4,
+        ge=1,
+        le=64,
+        validation_alias="ELEXON_MAX_CONCURRENCY",
+        description="requests in flight at once in a process",
+    )
+    request_timeout_s: float = Field(
+        60.0, gt=0, le=3600, validation_alias="ELEXON_TIMEOUT_SECONDS", description="seconds one request may take"
+    )
+    request_deadline_s: float = Field(
+        300.0,
+        gt=0,
+        le=86_400,
+        validation_alias="ELEXON_DEADLINE_SECONDS",
+        description="seconds one request may take with all its retries",
+    )
+    max_attempts: int = Field(
+        6,
+        ge=1,
+        le=100,
+        validation_alias="ELEXON_MAX_ATTEMPTS",
+        description="tries of one request before it has failed",
+    )
+    backoff_base_s: float = Field(
+        0.5,
+        ge=0,
+        le=600,
+        validation_alias="ELEXON_BACKOFF_SECONDS",
+        description="first wait before a retry, doubled each time",
+    )
+    history_start: date = Field(
+        date(2022, 1, 1),
+        validation_alias="GBPM_HISTORY_START",
+        description="first day wanted (yyyy-mm-dd); a table begins at the later of this and its own first day",
+    )
+    now: datetime | None = Field(
+        None,
+        validation_alias="GBPM_NOW",
+        description="an instant (ISO 8601 with offset) at which partitions and checks end; empty = the clock",
+    )
+    datasets: tuple[str, ...] = Field(
+        (),
+        validation_alias="GBPM_DATASETS",
+        description="limit to these tables (comma or space between); empty = the core tier",
+    )
+    scope_file: Path | None = Field(
+        None,
+        validation_alias="GBPM_SCOPE_FILE",
+        description="JSON {table: [[first day, last day], ...]}: the only days this home is about (the demo's recordings)",
+    )
+    port: int = Field(
+        3000, ge=0, le=65_535, validation_alias="GBPM_PORT", description="port of the web UI; 0 = a free one"
+    )
+    host: str = Field("127.0.0.1", validation_alias="GBPM_HOST", description="address the web UI listens on")
+    heal: bool = Field(
+        True, validation_alias="GBPM_HEAL", description="whether failed gap checks launch backfills by themselves"
+    )
+    heal_interval_s: int = Field(
+        60,
+        ge=5,
+        le=86_400,
+        validation_alias="GBPM_HEAL_INTERVAL_SECONDS",
+        description="seconds between two looks of the healer",
+    )
+    heal_cooldown_s: float = Field(
+        600.0,
+        ge=0,
+        le=604_800,
+        validation_alias="GBPM_HEAL_COOLDOWN_SECONDS",
+        description="seconds between two healing backfills",
+    )
+    heal_delays_s: tuple[float, ...] = Field(
+        (3600.0, 14_400.0, 86_400.0, 259_200.0, 604_800.0),
+        validation_alias="GBPM_HEAL_DELAYS_SECONDS",
+        description="waits before the 2nd, 3rd, ... attempt at one day (comma between); their number is the attempt cap",
+    )
+    heal_max_partitions: int = Field(
+        200,
+        ge=1,
+        le=100_000,
+        validation_alias="GBPM_HEAL_MAX_PARTITIONS",
+        description="days one healing backfill may ask for",
+    )
+    heal_max_runs: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        validation_alias="GBPM_HEAL_MAX_RUNS",
+        description="runs (ranges of days) one healing backfill may need",
+    )
+    max_runs: int = Field(2, ge=1, le=64, validation_alias="GBPM_MAX_RUNS", description="Dagster runs at a time")
+    state_dir: Path = Field(
+        default_factory=lambda: user_state_path("gbpm"),
+        validation_alias="GBPM_STATE_DIR",
+        description="folder of what is shared by all homes of this user: the rate limit of each base address",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+        """Settings from the environment (empty values count as not set); raises SettingsError."""
+        env = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for name, info in cls.model_fields.items():
+            text = env.get(variable(info), "").strip()
+            if text:
+                values[name] = text
+        values.update(overrides)
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise SettingsError(_explain(error, values)) from None
+
+    @field_validator("base_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("now", mode="after")
+    @classmethod
+    def _aware(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("must carry an offset, for example 2024-01-10T12:00:00Z")
+        return value.astimezone(UTC) if value else None
+
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("heal_delays_s", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @field_validator("home", "state_dir", "scope_file", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value else None
+
+    def clock(self) -> datetime:
+        """Now, aware UTC: GBPM_NOW where it is set (decision 18), else the clock."""
+        return self.now or datetime.now(UTC)
+
+    def today(self) -> date:
+        """The London day of `clock()`."""
+        return self.clock().astimezone(LONDON).date()
+
+    @property
+    def lake(self) -> Path:
+        return self.home / "lake"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+
+def variable(info: FieldInfo) -> str:
+    """The environment variable of a settings field."""
+    return str(info.validation_alias)
+
+
+def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
+    lines = []
+    for problem in error.errors():
+        place = str(problem["loc"][0]) if problem["loc"] else ""
+        name = next((n for n, i in Settings.model_fields.items() if place in (n, variable(i))), place)
+        info = Settings.model_fields.get(name)
+        label = variable(info) if info else place
+        meaning = f" ({info.description})" if info and info.description else ""
+        wrong = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{label} is {values.get(name)!r}: {wrong[:1].lower()}{wrong[1:]}{meaning}")
+    return "; ".join(lines)
