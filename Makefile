@@ -1,0 +1,59 @@
+# Every job of the project, one target each. GNU make >= 3.81 and POSIX sh; Debian, Ubuntu, macOS.
+# pip follows the user's own configuration: no index is named here.
+
+SHELL := /bin/sh
+PYTHON ?= python3.13 python3.12 python3.11 python3
+WORKERS ?= 2
+KILLS ?= 300
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+DEV := .venv/.installed-dev
+INPUTS := pyproject.toml constraints.txt
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install dev demo run test check soak bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+install: $(INSTALLED) ## make .venv with gbpm in it (does nothing when it is up to date)
+
+dev: $(DEV) ## install, with what the tests and checks need
+
+demo: $(INSTALLED) ## recorded real days through the real daemon, healed (EXIT=1 ends by itself)
+	@$(BIN)/python -m gbpm_dagster.demo.run $(if $(filter-out 0 no false,$(EXIT)),--exit)
+
+run: $(INSTALLED) ## the web UI and the daemon against live Elexon, on 127.0.0.1
+	@$(BIN)/gbpm up
+
+test: check ## what CI runs: installs what it needs, then `make check`
+
+check: $(DEV) ## ruff, mypy, import-linter, then the tests (WORKERS=2)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not soak"
+
+soak: $(DEV) ## the long proofs: kill -9 at random moments (KILLS=300), tests marked soak
+	$(BIN)/python scripts/soak_kill.py --kills $(KILLS)
+	$(BIN)/python -m pytest -m soak
+
+bench: $(DEV) ## every benchmark, one after the other
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean: ## remove .venv and caches; never a home (.gbpm)
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+
+$(INSTALLED): $(INPUTS)
+	@sh scripts/make_venv.sh $(PYTHON)
+	@echo "installing into .venv (a minute or two the first time) ..."
+	@$(PIP) -e .
+	@touch $@
+
+$(DEV): $(INSTALLED)
+	@echo "installing what the tests need into .venv ..."
+	@$(PIP) -e ".[dev]"
+	@touch $@
