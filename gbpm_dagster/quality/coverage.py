@@ -1,0 +1,263 @@
+"""What is there and what is not: the state of every wanted day, read from evidence and attempts alone.
+
+Belongs here: joining expected slots with evidence. Not here: rules for one slot (`states`), wording (`reasons`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from gbpm_dagster.catalogue.model import Dataset, Lag, Rule
+from gbpm_dagster.quality.expected import by_publication, day_frame, expected_slots
+from gbpm_dagster.quality.reasons import reason
+from gbpm_dagster.quality.states import PROOF_SPAN, WORST_FIRST, State
+from gbpm_dagster.warehouse.protocol import INSTANT
+
+COVERAGE_SCHEMA: dict[str, Any] = {
+    "table": pl.String,
+    "day": pl.Date,
+    "state": pl.String,  # states.State
+    "rows": pl.Int64,  # rows the partition holds
+    "expected_slots": pl.Int32,  # settlement periods; 1 for events and snapshots
+    "complete_slots": pl.Int32,
+    "missing_slots": pl.List(pl.String),  # 'YYYY-MM-DD/SP': late, missing or missing at the source; the first 60
+    "reason": pl.String,
+    "last_attempt": INSTANT,
+}
+"""One row a table and wanted day."""
+
+MAX_LISTED = 60
+NEIGHBOUR_DAYS = 7
+ANSWERED = ("written", "unchanged", "empty")
+"""Outcomes of attempts in which the source answered every window of the day."""
+
+_RANK = {state.value: i for i, state in enumerate(WORST_FIRST)}
+_FAILING = (State.MISSING.value, State.LATE.value)
+_LISTED = (*_FAILING, State.MISSING_AT_SOURCE.value)
+
+
+def coverage(
+    dataset: Dataset, days: Sequence[date], evidence: pl.DataFrame, attempts: pl.DataFrame, now: datetime
+) -> pl.DataFrame:
+    """State of each wanted day of one table: COVERAGE_SCHEMA, ascending by day (domain.md 2.3, decision 7).
+
+    evidence, attempts: EVIDENCE_SCHEMA and ATTEMPT_SCHEMA rows, of this table or of many. Where a table is kept by
+    publication they should reach beyond the last day asked: rows published late lie in later partitions.
+    now: aware; ValueError if it is not.
+    """
+    if now.tzinfo is None:
+        raise ValueError("coverage needs an aware `now`")
+    wanted = sorted(set(days))
+    if not wanted:
+        return pl.DataFrame(schema=COVERAGE_SCHEMA)
+    held = evidence.filter(pl.col("table") == dataset.table)
+    tries = attempts.filter(pl.col("table") == dataset.table)
+    if dataset.completeness.rule is Rule.PERIODS:
+        states = _by_periods(dataset, wanted, held, tries, now)
+    elif dataset.completeness.rule is Rule.EVENTS:
+        states = _by_windows(dataset, wanted, held, now)
+    else:
+        states = _by_snapshot(dataset, wanted, held, now)
+    return _described(dataset, states, held, tries)
+
+
+def slot_states(
+    dataset: Dataset, days: Sequence[date], evidence: pl.DataFrame, attempts: pl.DataFrame, now: datetime
+) -> pl.DataFrame:
+    """Every expected slot of a table counted by settlement period: day, date, period, end, expected, rows, state.
+
+    A day without evidence counts as not there: its slots have no rows.
+    """
+    held = evidence.filter(pl.col("table") == dataset.table)
+    tries = attempts.filter(pl.col("table") == dataset.table)
+    slots = (
+        expected_slots(dataset, days)
+        .join(_counted(dataset, held), on=["date", "period"], how="left", maintain_order="left")
+        .join(held.select("day", asked=pl.lit(True)), on="day", how="left", maintain_order="left")
+        .with_columns(rows=pl.when("asked").then(pl.col("rows").fill_null(0)).otherwise(0).cast(pl.Int32))
+        .drop("asked")
+    )
+    full = pl.col("rows") >= pl.col("expected")
+    slots = slots.with_columns(
+        state=pl.when(full).then(pl.lit(State.COMPLETE.value)).otherwise(_waiting(dataset.lag, now))
+    )
+    return _lost_at_source(dataset, slots, held, tries)
+
+
+def _waiting(lag: Lag, now: datetime) -> pl.Expr:
+    """State of a slot that is not complete, from its `end`."""
+    age = pl.lit(now, dtype=INSTANT) - pl.col("end")
+    return (
+        pl.when(age < lag.lag)
+        .then(pl.lit(State.NOT_DUE.value))
+        .when(age < lag.lag + lag.grace)
+        .then(pl.lit(State.DUE.value))
+        .when(age < lag.lag + lag.missing)
+        .then(pl.lit(State.LATE.value))
+        .otherwise(pl.lit(State.MISSING.value))
+    )
+
+
+def _counted(dataset: Dataset, held: pl.DataFrame) -> pl.DataFrame:
+    """Rows that count, by date and period: of all partitions if kept by publication, else of the day's own."""
+    slots = (
+        held.select("day", slot="slots")
+        .explode("slot")
+        .drop_nulls("slot")
+        .unnest("slot")
+        .select("day", "date", "period", "rows")
+    )
+    if not by_publication(dataset):
+        return slots.filter(pl.col("day") == pl.col("date")).group_by("date", "period").agg(pl.col("rows").sum())
+    # A republished row lies in two partitions: it is one row still.
+    return slots.group_by("date", "period").agg(pl.col("rows").max())
+
+
+def _lost_at_source(dataset: Dataset, slots: pl.DataFrame, held: pl.DataFrame, tries: pl.DataFrame) -> pl.DataFrame:
+    """Turns `missing` into `missing_at_source` where two answers 24 h apart and a control prove it.
+
+    A slot without rows now was empty in every answer that was accepted: written and unchanged count as `empty` does.
+    """
+    answers = tries.filter(pl.col("outcome").is_in(ANSWERED)).select("day", "at")
+    suspects = slots.filter((pl.col("state") == State.MISSING.value) & (pl.col("rows") == 0))
+    proven = (
+        suspects.select("day", "date", "period", missing_at=pl.col("end") + dataset.lag.lag + dataset.lag.missing)
+        .join(answers, on="day", how="inner")
+        .filter(pl.col("at") >= pl.col("missing_at"))
+        .group_by("day", "date", "period")
+        .agg(first=pl.col("at").min(), last=pl.col("at").max())
+        .filter(pl.col("last") - pl.col("first") >= PROOF_SPAN)
+    )
+    if proven.is_empty():
+        return slots
+    filled = sorted(held.filter(pl.col("rows") > 0)["day"].to_list())
+    controlled = [d for d in proven["day"].unique().to_list() if _near(filled, d)]
+    proven = proven.filter(pl.col("day").is_in(controlled)).select("day", "date", "period", lost=pl.lit(True))
+    return (
+        slots.join(proven, on=["day", "date", "period"], how="left", maintain_order="left")
+        .with_columns(
+            state=pl.when("lost").then(pl.lit(State.MISSING_AT_SOURCE.value)).otherwise("state"),
+        )
+        .drop("lost")
+    )
+
+
+def _near(filled: Sequence[date], day: date) -> bool:
+    """The control: a day with rows at most 7 days away (the day itself answers too, if it has rows)."""
+    i = bisect_left(filled, day - timedelta(days=NEIGHBOUR_DAYS))
+    return i < len(filled) and filled[i] <= day + timedelta(days=NEIGHBOUR_DAYS)
+
+
+def _by_periods(
+    dataset: Dataset, wanted: Sequence[date], held: pl.DataFrame, tries: pl.DataFrame, now: datetime
+) -> pl.DataFrame:
+    slots = slot_states(dataset, wanted, held, tries, now)
+    complete = pl.col("state") == State.COMPLETE.value
+    failing = pl.col("state").is_in(_FAILING)
+    label = pl.format("{}/{}", pl.col("date").dt.to_string("%Y-%m-%d"), pl.col("period"))
+    days = slots.group_by("day", maintain_order=True).agg(
+        expected_slots=pl.len(),
+        complete_slots=complete.sum(),
+        worst=pl.col("state").replace_strict(_RANK, return_dtype=pl.Int8).min(),
+        failing=failing.any(),
+        missing_slots=label.filter(pl.col("state").is_in(_LISTED)).head(MAX_LISTED),
+        gaps=pl.struct("date", "period", "rows", "expected").filter(pl.col("state").is_in(_LISTED)).head(MAX_LISTED),
+    )
+    by_rank = {i: state.value for i, state in enumerate(WORST_FIRST)}
+    worst = pl.col("worst").replace_strict(by_rank, return_dtype=pl.String)
+    partial = pl.col("failing") & (pl.col("complete_slots") > 0)
+    days = days.with_columns(state=pl.when(partial).then(pl.lit(State.PARTIAL.value)).otherwise(worst))
+    # A day on which no member is declared yet expects nothing.
+    return (
+        pl.DataFrame({"day": list(wanted)}, schema={"day": pl.Date})
+        .join(days.drop("worst", "failing"), on="day", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("state").fill_null(State.COMPLETE.value),
+            pl.col("expected_slots", "complete_slots").fill_null(0),
+            pl.col("missing_slots").fill_null([]),
+            pl.col("gaps").fill_null([]),
+        )
+    )
+
+
+def _one_slot(days: pl.DataFrame) -> pl.DataFrame:
+    return days.select(
+        "day",
+        "state",
+        expected_slots=pl.lit(1),
+        complete_slots=(pl.col("state") == State.COMPLETE.value).cast(pl.Int32),
+        missing_slots=pl.lit([], dtype=pl.List(pl.String)),
+        gaps=pl.lit(None),
+    )
+
+
+def _by_windows(dataset: Dataset, wanted: Sequence[date], held: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Events: the day is the slot; answered in whole and not before its end it is complete, even without rows."""
+    whole = (pl.col("fetched_at") >= pl.col("end")) & (pl.col("windows_answered") >= pl.col("windows_asked"))
+    return _one_slot(
+        day_frame(wanted)
+        .join(
+            held.select("day", "fetched_at", "windows_asked", "windows_answered"),
+            on="day",
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(
+            state=pl.when(whole.fill_null(False))
+            .then(pl.lit(State.COMPLETE.value))
+            .otherwise(_waiting(dataset.lag, now))
+        )
+    )
+
+
+def _by_snapshot(dataset: Dataset, wanted: Sequence[date], held: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Snapshots: one list of that day or a later one. Without it the newest list before ages by the table's lag.
+
+    A list can only be taken on its own day; where there is none at all the first one is missing at once.
+    """
+    taken = held.filter(pl.col("rows") > 0).select("fetched_at", snapshot="day").sort("snapshot")
+    newest = taken["snapshot"].max()
+    frame = day_frame(wanted).join_asof(taken, left_on="day", right_on="snapshot", strategy="backward")
+    frame = frame.with_columns(end="fetched_at")
+    there = pl.col("day") <= pl.lit(newest, dtype=pl.Date)
+    future = pl.col("start") > pl.lit(now, dtype=INSTANT)
+    return _one_slot(
+        frame.with_columns(
+            state=pl.when(there.fill_null(False))
+            .then(pl.lit(State.COMPLETE.value))
+            .when(future)
+            .then(pl.lit(State.NOT_DUE.value))
+            .when(pl.col("snapshot").is_null())
+            .then(pl.lit(State.MISSING.value))
+            .otherwise(_waiting(dataset.lag, now))
+        )
+    )
+
+
+def _described(dataset: Dataset, states: pl.DataFrame, held: pl.DataFrame, tries: pl.DataFrame) -> pl.DataFrame:
+    """Adds rows, the last attempt and a sentence that says why."""
+    last = (
+        tries.sort("at")
+        .group_by("day")
+        .last()
+        .select("day", "at", "outcome", "error_class", "message", tried_keys="distinct_keys")
+    )
+    frame = states.join(
+        held.select("day", "fetched_at", "distinct_keys", "quarantined", held_rows="rows"),
+        on="day",
+        how="left",
+        maintain_order="left",
+    ).join(last, on="day", how="left", maintain_order="left")
+    return frame.with_columns(
+        table=pl.lit(dataset.table),
+        rows=pl.col("held_rows").fill_null(0),
+        reason=pl.Series(
+            [reason(dataset.completeness.rule, row) for row in frame.iter_rows(named=True)], dtype=pl.String
+        ),
+        last_attempt=pl.coalesce("at", "fetched_at"),
+    ).select(pl.col(n).cast(t) for n, t in COVERAGE_SCHEMA.items())
