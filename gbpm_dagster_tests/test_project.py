@@ -13,7 +13,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import sqlglot
 import yaml
+
+from gbpm_dagster.catalogue import DATASETS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gbpm_dagster"
@@ -192,8 +195,8 @@ def test_dagster_takes_the_template(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert not instance.telemetry_enabled
         assert not instance.nux_enabled
         pools = instance.get_concurrency_config().pool_config
-        assert (pools.pool_granularity.value, pools.default_pool_limit) == ("run", 1)
-        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 2
+        assert (pools.pool_granularity.value, pools.default_pool_limit) == ("run", 2)
+        assert instance.get_concurrency_config().run_queue_config.max_concurrent_runs == 3
 
 
 def test_the_workspace_names_the_definitions() -> None:
@@ -311,3 +314,17 @@ def test_the_contract_lists_the_present_settings() -> None:
     command = [sys.executable, str(ROOT / "scripts" / "docs_settings.py")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_statements_in_the_pages_are_sql_over_tables_there_are() -> None:
+    known = {*DATASETS, *(f"{table}_vintages" for table in DATASETS)}
+    known |= {"gbpm_evidence", "gbpm_attempts", "gbpm_quarantine", "gbpm_drift"}
+    seen = 0
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        for quoted in re.findall(r'gbpm sql "((?:[^"\\]|\\.)*)"', page.read_text()):
+            if "..." in quoted:
+                continue
+            statement = sqlglot.parse_one(quoted.replace('\\"', '"'), read="duckdb")
+            assert {table.name for table in statement.find_all(sqlglot.exp.Table)} <= known, quoted
+            seen += 1
+    assert seen >= 2
