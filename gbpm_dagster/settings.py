@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     scope_file: Path | None = Field(
         None,
         validation_alias="GBPM_SCOPE_FILE",
-        description="JSON {table: [[first day, last day], ...]}: the only days this home is about (the demo's recordings)",
+        description="JSON {table: [[first day, last day], ...]}: the only days this home is about (the demo's)",
     )
     port: int = Field(
         3000, ge=0, le=65_535, validation_alias="GBPM_PORT", description="port of the web UI; 0 = a free one"
@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     heal_delays_s: tuple[float, ...] = Field(
         (3600.0, 14_400.0, 86_400.0, 259_200.0, 604_800.0),
         validation_alias="GBPM_HEAL_DELAYS_SECONDS",
-        description="waits before the 2nd, 3rd, ... attempt at one day (comma between); their number is the attempt cap",
+        description="waits before the 2nd, 3rd, ... attempt at a day (comma between); so many retries there are",
     )
     heal_max_partitions: int = Field(
         200,

@@ -1,0 +1,193 @@
+"""`gbpm`: a thin shell over the rooms.
+
+Exit codes: 0 done, 1 could not work, 2 bad usage, 3 done but gaps remain, 130 interrupted.
+
+Belongs here: commands, their options, their exit codes. Not here: any work (orchestration, quality, warehouse).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+import warnings
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from gbpm_dagster import __version__
+
+app = typer.Typer(
+    help="GB Power Market: a complete, verified, self-healing warehouse of the GB electricity market.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Tables = Annotated[list[str] | None, typer.Argument(help="tables (see `gbpm tables`)", show_default=False)]
+From = Annotated[str | None, typer.Option("--from", help="first London day, yyyy-mm-dd")]
+To = Annotated[str | None, typer.Option("--to", help="last London day, yyyy-mm-dd")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON for machines")]
+Group = Annotated[str | None, typer.Option("--group", help="all tables of a group (prices, generation, ...)")]
+All = Annotated[bool, typer.Option("--all", help="all tables of this home")]
+
+
+class Form(StrEnum):
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+class Dialect(StrEnum):
+    DUCKDB = "duckdb"
+    BIGQUERY = "bigquery"
+
+
+@app.command()
+def up(
+    port: Annotated[int | None, typer.Option(help="port of the web UI; 0 = a free one")] = None,
+) -> None:
+    """Run the web UI and the daemon in the foreground; Ctrl-C stops both."""
+    from gbpm_dagster.console.show import out
+    from gbpm_dagster.orchestration import actions
+
+    with actions.up(port) as services:
+        out.print(f"[bold green]GB Power Market is up:[/bold green] {services.url}  (Ctrl-C stops it)")
+        while not services.ended():
+            time.sleep(0.5)
+        raise actions.CannotWork(f"the {services.ended()} has ended by itself: see its log in <home>/logs")
+
+
+@app.command()
+def plan(
+    tables: Tables = None,
+    first: From = None,
+    last: To = None,
+    group: Group = None,
+    all_: All = False,
+    json: Json = False,
+) -> None:
+    """How many requests, how long and how large; asks nobody."""
+    from gbpm_dagster.console import report
+    from gbpm_dagster.orchestration import actions
+
+    report.plan(actions.plan(tables or [], group, all_, first, last), json)
+
+
+@app.command()
+def backfill(
+    tables: Tables = None,
+    first: From = None,
+    last: To = None,
+    group: Group = None,
+    all_: All = False,
+    missing: Annotated[bool, typer.Option("--missing", help="only days that are missing, late or partial")] = False,
+    json: Json = False,
+) -> None:
+    """Fetch days through Dagster runs; days that are there already are fetched again unless --missing."""
+    from gbpm_dagster.console import report
+    from gbpm_dagster.orchestration import actions
+
+    raise typer.Exit(
+        report.backfill(actions.backfill(tables or [], group, all_, first, last, missing, quiet=json), json)
+    )
+
+
+@app.command()
+def check(tables: Tables = None, first: From = None, last: To = None, json: Json = False) -> None:
+    """Judge the tables now and store the results as Dagster evaluations."""
+    from gbpm_dagster.console import report
+    from gbpm_dagster.orchestration import actions
+
+    raise typer.Exit(report.checks(actions.check(tables or [], first, last), json))
+
+
+@app.command()
+def heal(json: Json = False) -> None:
+    """Once: find what is missing, backfill it, check again."""
+    from gbpm_dagster.console import report
+    from gbpm_dagster.orchestration import actions
+
+    raise typer.Exit(report.heal(actions.heal(quiet=json), json))
+
+
+@app.command()
+def tables(json: Json = False) -> None:
+    """The tables of the catalogue and which of them this home holds."""
+    from gbpm_dagster.console import report
+    from gbpm_dagster.orchestration import actions
+
+    report.tables(actions.tables(), json)
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Services, last runs, coverage and freshness of each table, disk."""
+    from gbpm_dagster.console import report
+    from gbpm_dagster.orchestration import actions
+
+    report.status(actions.status(), json)
+
+
+@app.command()
+def config(json: Json = False) -> None:
+    """Every setting, its value and where it comes from; secrets hidden."""
+    from gbpm_dagster.console import report
+    from gbpm_dagster.orchestration import actions
+
+    report.config(actions.config(), json)
+
+
+@app.command()
+def version() -> None:
+    """The version of gbpm and of Dagster."""
+    import dagster
+
+    from gbpm_dagster.console.show import out
+
+    out.print(f"gbpm {__version__} (Dagster {dagster.__version__}, Python {sys.version.split()[0]})")
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="one SELECT over the tables")],
+    format_: Annotated[Form, typer.Option("--format", help="how to print the answer")] = Form.TABLE,
+    dialect: Annotated[Dialect, typer.Option(help="the dialect the query is written in")] = Dialect.DUCKDB,
+) -> None:
+    """Ask the warehouse in SQL."""
+    from gbpm_dagster.console.show import frame
+    from gbpm_dagster.orchestration import actions
+
+    frame(actions.sql(query, dialect.value), format_.value)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of `gbpm`: runs the command and turns every known failure into one clear line and its exit code."""
+    warnings.simplefilter("ignore")
+    logging.getLogger("dagster").setLevel(logging.ERROR)
+    sys.exit(run(args))
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    from gbpm_dagster.console.show import err
+
+    try:
+        found: Any = app(args=args, standalone_mode=False)
+    except KeyboardInterrupt:
+        err.print("interrupted; what was stored is whole, `gbpm backfill --missing` goes on from there")
+        return 130
+    except Exception as error:  # noqa: BLE001 - the last line of defence: known failures get a line, others a report
+        return _explain(error)
+    return found if isinstance(found, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    from gbpm_dagster.console.failures import explain
+
+    return explain(error)
+
+
+if __name__ == "__main__":
+    main()

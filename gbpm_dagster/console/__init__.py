@@ -1,0 +1,1 @@
+"""How the terminal looks: tables, bars, JSON. No work of its own."""

@@ -1,0 +1,105 @@
+"""What the demo says, stage by stage.
+
+Belongs here: words and tables. Not here: the show itself (run.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from gbpm_dagster.analytics.answers import answers as ask
+from gbpm_dagster.console.show import out, rows, state
+from gbpm_dagster.demo.replay import ReplayServer
+from gbpm_dagster.orchestration.launch import Launched
+from gbpm_dagster.orchestration.runtime import Runtime
+from gbpm_dagster.warehouse.protocol import Warehouse
+
+ANSWER_DAY = date(2024, 1, 3)
+Key = tuple[str, date]
+
+
+def opening(base_url: str, home: Path, environ: Mapping[str, str]) -> None:
+    out.rule("[bold]GB Power Market: the demo")
+    out.print(
+        "Recorded real days of the GB electricity market, served by a replay of Elexon's API on this machine. Same "
+        "assets, client, checks and healer as live. What the recordings had to rebuild is called restored in "
+        "gbpm_dagster/demo/recordings/SOURCES.md. Contains BMRS data © Elexon Limited copyright and database right."
+    )
+    out.print(f"source {base_url}\nhome   {home}")
+    shown = {k: v for k, v in environ.items() if k.startswith(("GBPM_HEAL", "ELEXON_MAX", "GBPM_NOW"))}
+    out.print("settings of this home only: " + ", ".join(f"{k}={v}" for k, v in sorted(shown.items())))
+
+
+def stage(text: str) -> None:
+    out.print(f"\n[bold cyan]>[/bold cyan] [bold]{text}[/bold]")
+
+
+def backfilled(done: Launched, replay: ReplayServer) -> None:
+    lost = [o for o in done.outcomes.values() if not o.ok]
+    out.print(f"{len(done.outcomes) - len(lost)} days stored, {len(lost)} not; {len(done.runs)} runs")
+
+
+def found_missing(missing: Mapping[Key, str], reasons: Mapping[Key, str]) -> None:
+    stage(f"The gap checks fail: {len(missing)} day(s) are not complete")
+    rows(
+        "red in the UI",
+        ("table", "day", "what the check says"),
+        [(table, str(day), reasons.get((table, day), "")) for table, day in sorted(missing)],
+    )
+    if missing:
+        stage("The healer asks for exactly those days")
+
+
+def healing(backfill_id: str, why: str) -> None:
+    out.print(f"  backfill {backfill_id}: {why}")
+
+
+def healed(key: Key) -> None:
+    out.print(f"  [green]healed[/green] {key[0]} {key[1]}")
+
+
+def results(
+    runtime: Runtime, missing: Mapping[Key, str], why: Mapping[Key, str], healed_at: Mapping[Key, datetime]
+) -> None:
+    stage("What is there")
+    found = []
+    for dataset in runtime.datasets:
+        states = runtime.coverage(dataset)
+        worst = "complete" if set(states["state"]) <= {"complete"} else ", ".join(sorted(set(states["state"])))
+        found.append((dataset.table, dataset.title, states.height, int(states["rows"].sum() or 0), state(worst)))
+    rows("tables x rows x state", ("table", "what", "days", "rows", "state"), found)
+    rows(
+        "what was missing, why, and when it was healed",
+        ("table", "day", "the first answer", "healed at (UTC)"),
+        [
+            (t, str(d), why.get((t, d), ""), f"{healed_at[t, d]:%H:%M:%S}" if (t, d) in healed_at else "NOT HEALED")
+            for t, d in sorted(missing)
+        ],
+    )
+
+
+def answers(lake: Warehouse) -> None:
+    """Three answers from real data."""
+    stage(f"Three answers for {ANSWER_DAY} (prices and generation restored, see SOURCES.md)")
+    found: dict[str, Any] = ask(lake, ANSWER_DAY)
+    for line in say(found):
+        out.print(line)
+
+
+def say(found: Mapping[str, Any]) -> list[str]:
+    """The answers as lines for a person."""
+    return [f"{name}: {value}" for name, value in found.items()]
+
+
+def ending(url: str, home: Path, seconds: float, healed_all: bool) -> None:
+    word = "[green]all healed[/green]" if healed_all else "[red]not all healed[/red]"
+    stage(f"{word} in {seconds:.0f} s. Look at it: {url}")
+    out.print(f"  asset graph     {url}/asset-groups")
+    out.print(f"  a table         {url}/assets/bmrs_costs?view=partitions   (its checks: ?view=checks)")
+    out.print(f"  the backfills   {url}/runs?view=backfills")
+    out.print(
+        f'  ask it          GBPM_HOME={home} gbpm sql "SELECT fuelType, avg(generation) FROM bmrs_fuelhh GROUP BY 1"'
+    )

@@ -1,0 +1,236 @@
+"""plan -> fetch -> check -> write one table's set of days; each day succeeds or fails by itself.
+
+Belongs here: the order of work and the account of rows. Not here: HTTP (`elexon`), storage (`warehouse`), Dagster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+import polars as pl
+
+from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.elexon.decode import partition_days
+from gbpm_dagster.elexon.errors import SourceError, WindowTooLong
+from gbpm_dagster.elexon.plan import Window, narrower, plan
+from gbpm_dagster.elexon.source import Batch
+from gbpm_dagster.ingest.assemble import DayParts
+from gbpm_dagster.ingest.caps import CapStore
+from gbpm_dagster.warehouse.protocol import Outcome, Warehouse, WarehouseError
+
+FLUSH_ROWS = 300_000
+FLUSH_DAYS = 370
+"""Whole days are written together until one of these is reached: few commits, bounded memory."""
+
+GIVE_UP_UNREACHABLE, GIVE_UP_ERRORS = 3, 12
+"""So many windows failing in a row, each after all its retries, mean the source is down: without any answer, and
+with answers that say so (5xx, 429)."""
+
+
+class Source(Protocol):
+    """What ingest needs of `elexon.source.ElexonSource`."""
+
+    async def __aenter__(self) -> Source: ...
+
+    async def __aexit__(self, *exc: object) -> None: ...
+
+    async def fetch(self, dataset: Dataset, window: Window) -> Batch: ...
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did: one outcome a day asked for, and the totals of the wire."""
+
+    table: str
+    outcomes: dict[date, Outcome] = field(default_factory=dict)
+    requests: int = 0
+    bytes: int = 0
+    fetched: int = 0
+    outside: int = 0
+    unknown_columns: set[str] = field(default_factory=set)
+
+    @property
+    def failed(self) -> list[Outcome]:
+        return [o for _, o in sorted(self.outcomes.items()) if not o.ok]
+
+
+def ingest(
+    dataset: Dataset,
+    days: Collection[date],
+    *,
+    source: Callable[[], Source],
+    warehouse: Warehouse,
+    caps: CapStore,
+    concurrency: int = 4,
+    run_id: str = "",
+    reason: str = "",
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+) -> Report:
+    """Fetch and store those London days of one table.
+
+    Returns a Report with an Outcome for every day asked for; `on_outcome` is told of each as soon as it is safe on
+    disk (or has failed). A window that fails costs the days it serves, no others. Raises only for faults of ours
+    that leave no day (a WarehouseError such as a full disk); what was written before stays whole.
+    """
+    worker = _Run(dataset, source, warehouse, caps, concurrency, run_id, reason, on_outcome)
+    return _in_loop(worker, sorted(set(days)))
+
+
+def _in_loop(worker: _Run, days: list[date]) -> Report:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(worker.run(days))
+    # A notebook or server already runs a loop in this thread: ours gets a thread of its own.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(worker.run(days))).result()
+
+
+class _Run:
+    def __init__(
+        self,
+        dataset: Dataset,
+        source: Callable[[], Source],
+        warehouse: Warehouse,
+        caps: CapStore,
+        concurrency: int,
+        run_id: str,
+        reason: str,
+        on_outcome: Callable[[Outcome], None],
+    ) -> None:
+        self.dataset, self.source, self.warehouse, self.caps = dataset, source, warehouse, caps
+        self.concurrency, self.run_id, self.reason, self.on_outcome = concurrency, run_id, reason, on_outcome
+        self.report = Report(dataset.table)
+        self.parts: dict[date, DayParts] = {}
+        self.ready: list[DayParts] = []
+        self.down_in_a_row = 0
+        self._write_lock = threading.Lock()
+
+    async def run(self, days: list[date]) -> Report:
+        windows = plan(self.dataset, days, self.caps.get(self.dataset.endpoint.path))
+        served = (
+            {day: [w for w in windows if day in w.days] for day in days} if len(windows) < 400 else _serve(windows)
+        )
+        self.parts = {day: DayParts(self.dataset, day, len(served.get(day, []))) for day in days}
+        queue = deque(windows)
+        async with self.source() as source:
+            flying: dict[asyncio.Task[Batch], Window] = {}
+            try:
+                while queue or flying:
+                    while queue and len(flying) < self.concurrency:
+                        window = queue.popleft()
+                        flying[asyncio.create_task(source.fetch(self.dataset, window))] = window
+                    done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        self._settle(task, flying.pop(task), queue)
+                    await asyncio.to_thread(self._flush, False)
+            finally:
+                for task in flying:
+                    task.cancel()
+        await asyncio.to_thread(self._flush, True)
+        return self.report
+
+    def _settle(self, task: asyncio.Task[Batch], window: Window, queue: deque[Window]) -> None:
+        error = task.exception()
+        if isinstance(error, WindowTooLong) and self._narrow(error, window, queue):
+            return
+        if isinstance(error, SourceError):
+            self._failed(window, error, queue)
+        elif error is not None:
+            raise error
+        else:
+            self.down_in_a_row = 0
+            self._arrived(task.result())
+
+    def _narrow(self, error: WindowTooLong, window: Window, queue: deque[Window]) -> bool:
+        """The source named a smaller cap: remember it and ask this and all waiting windows again within it."""
+        if error.cap >= window.end - window.start:
+            return False
+        self.caps.learn(self.dataset.endpoint.path, error.cap)
+        waiting = [window, *queue]
+        queue.clear()
+        for old in waiting:
+            new = narrower(self.dataset, old, error.cap)
+            queue.extend(new)
+            for day in old.days:
+                self.parts[day].expect(sum(day in w.days for w in new) - 1)
+        self.report.requests += 1
+        return True
+
+    def _failed(self, window: Window, error: SourceError, queue: deque[Window]) -> None:
+        self.report.requests += error.tries
+        for day in window.days:
+            self._close(self.parts[day].fail(error, first=day == window.days[0]))
+        if error.error_class != "transient":
+            return
+        self.down_in_a_row += 1
+        if self.down_in_a_row >= (GIVE_UP_UNREACHABLE if error.status is None else GIVE_UP_ERRORS):
+            while queue:
+                for day in queue.popleft().days:
+                    self._close(self.parts[day].fail(error, first=False, asked=False))
+
+    def _arrived(self, batch: Batch) -> None:
+        report = self.report
+        report.requests += batch.requests
+        report.bytes += batch.bytes
+        report.fetched += batch.fetched
+        report.outside += batch.outside
+        report.unknown_columns |= set(batch.unknown_columns)
+        if batch.fetched != batch.rows.height + batch.outside + len(batch.quarantined):
+            raise WarehouseError(
+                f"{self.dataset.table}: the account of {batch.url} does not add up: {batch.fetched} rows fetched, "
+                f"{batch.rows.height} kept, {batch.outside} outside, {len(batch.quarantined)} quarantined; nothing "
+                "of it was written. This is a fault of gbpm: please report it."
+            )
+        by_day = _by_day(batch.rows, partition_days(self.dataset, batch.rows), batch.window.days)
+        for day in batch.window.days:
+            self._close(self.parts[day].add(batch, by_day.get(day)))
+
+    def _close(self, part: DayParts) -> None:
+        """Pass a day on when all its windows are settled: to the writer, or to the failures."""
+        if part.open or part.day in self.report.outcomes:
+            return
+        if part.error is None:
+            self.ready.append(part)
+        else:
+            self._tell([part.failure(self.run_id)], log=True)
+
+    def _flush(self, everything: bool) -> None:
+        with self._write_lock:
+            rows = sum(p.rows for p in self.ready)
+            if not self.ready or not (everything or rows >= FLUSH_ROWS or len(self.ready) >= FLUSH_DAYS):
+                return
+            arrivals = [p.arrival(self.run_id, self.reason) for p in sorted(self.ready, key=lambda p: p.day)]
+            self.ready = []
+            self._tell(self.warehouse.replace(self.dataset, arrivals))
+
+    def _tell(self, outcomes: Iterable[Outcome], log: bool = False) -> None:
+        found = list(outcomes)
+        if log:
+            self.warehouse.record_failures(found, run_id=self.run_id, reason=self.reason)
+        for outcome in found:
+            self.report.outcomes[outcome.day] = outcome
+            self.parts.pop(outcome.day, None)
+            self.on_outcome(outcome)
+
+
+def _serve(windows: list[Window]) -> dict[date, list[Window]]:
+    served: dict[date, list[Window]] = {}
+    for window in windows:
+        for day in window.days:
+            served.setdefault(day, []).append(window)
+    return served
+
+
+def _by_day(rows: pl.DataFrame, days: pl.Series, wanted: tuple[date, ...]) -> dict[date, pl.DataFrame]:
+    if len(wanted) == 1:
+        return {wanted[0]: rows}
+    parts = rows.with_columns(days.alias("__day")).partition_by("__day", as_dict=True, include_key=False)
+    return {key[0]: part for key, part in parts.items() if isinstance(key[0], date)}

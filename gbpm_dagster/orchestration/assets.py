@@ -1,0 +1,147 @@
+"""One Dagster asset a table: a run covers many London days, each succeeds or fails by itself (decision 17).
+
+Belongs here: turning days asked for into events. Not here: fetching or judging (the Runtime does both).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.ingest.run import Report
+from gbpm_dagster.orchestration.checks import to_dagster
+from gbpm_dagster.orchestration.describe import asset_spec, check_specs
+from gbpm_dagster.orchestration.partitions import partitions_of
+from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
+from gbpm_dagster.settings import Settings
+from gbpm_dagster.warehouse.protocol import Outcome
+
+POOL = "elexon"
+REASON_TAG = "gbpm/reason"
+FAILED_SHOWN = 20
+
+
+class IngestConfig(dg.Config):
+    """How a run treats the days it was launched for."""
+
+    only_incomplete: bool = Field(
+        default=False, description="leave out days that are complete already (re-fetching them is always safe)"
+    )
+
+
+def build_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
+    """The asset and the checks of one table.
+
+    A run materialises the days of its partition range: one AssetMaterialization a day that is safe on disk; then
+    evaluates the checks; then fails, naming the failed days, if there are any. Launched with checks alone, it only
+    evaluates them.
+    """
+
+    @dg.multi_asset(
+        name=dataset.table,
+        specs=[asset_spec(dataset, partitions_of(dataset, settings))],
+        check_specs=check_specs(dataset, CHECKS),
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=POOL,
+        required_resource_keys={"gbpm"},
+    )
+    def load(context: dg.AssetExecutionContext, config: IngestConfig) -> Iterator[Any]:
+        runtime: Runtime = context.resources.gbpm
+        step = context.op_execution_context
+        failed: list[Outcome] = []
+        if step.selected_asset_keys:
+            failed = _load(context, runtime, dataset, _days(context, runtime, dataset, config))
+        chosen = [key.name for key in step.selected_asset_check_keys]
+        if chosen:
+            yield from (to_dagster(r) for r in runtime.checks([dataset], chosen))
+        if failed:
+            raise _failure(dataset, failed)
+
+    return load
+
+
+def _days(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset, config: IngestConfig) -> list[date]:
+    if not is_daily(dataset):
+        return runtime.wanted(dataset)[-1:]
+    days = [date.fromisoformat(key) for key in context.partition_keys]
+    if config.only_incomplete:
+        held = runtime.coverage(dataset, days).filter(state="complete")["day"].to_list()
+        days = sorted(set(days) - set(held))
+    return days
+
+
+def _load(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset, days: list[date]) -> list[Outcome]:
+    failed: list[Outcome] = []
+    began = time.monotonic()
+    context.log.info(f"{dataset.table}: asking {runtime.settings.base_url} for {len(days)} day(s)")
+    for told in runtime.load(
+        dataset, days, run_id=context.run_id, reason=context.run.tags.get(REASON_TAG, "backfill")
+    ):
+        if isinstance(told, Report):
+            _summarise(context, dataset, told, time.monotonic() - began)
+        elif told.ok:
+            context.log_event(_materialised(dataset, told))
+        else:
+            failed.append(told)
+            context.log.warning(f"{dataset.table} {told.day}: {told.outcome}: {told.message}")
+    return failed
+
+
+def _materialised(dataset: Dataset, outcome: Outcome) -> dg.AssetMaterialization:
+    metadata: dict[str, Any] = {
+        "dagster/partition_row_count": outcome.rows,
+        "outcome": outcome.outcome,
+        "written": outcome.written,
+        "superseded": outcome.superseded,
+        "exact duplicates": outcome.exact_duplicates,
+        "quarantined": outcome.quarantined,
+        "requests": outcome.requests,
+        "bytes": outcome.bytes,
+        "source": str(outcome.extra.get("source", "REST")),
+    }
+    for name, value in (("first time", outcome.first_time), ("last time", outcome.last_time)):
+        if value is not None:
+            metadata[name] = dg.MetadataValue.timestamp(value)
+    if outcome.message:
+        metadata["note"] = outcome.message
+    return dg.AssetMaterialization(
+        dg.AssetKey(dataset.table),
+        partition=outcome.day.isoformat() if is_daily(dataset) else None,
+        description=f"{outcome.rows:,} rows, {outcome.outcome}",
+        metadata=metadata,
+    )
+
+
+def _summarise(context: dg.AssetExecutionContext, dataset: Dataset, report: Report, seconds: float) -> None:
+    context.log.info(
+        f"{dataset.table}: {len(report.outcomes) - len(report.failed)} day(s) safe, {len(report.failed)} not; "
+        f"{report.requests} requests, {report.bytes:,} bytes, {report.fetched:,} rows "
+        f"({report.outside:,} outside the days asked for), {seconds:.1f} s"
+    )
+    if report.unknown_columns:
+        context.log.warning(
+            f"{dataset.table}: fields the catalogue does not know, kept aside in gbpm_drift: "
+            f"{', '.join(sorted(report.unknown_columns))}"
+        )
+
+
+def _failure(dataset: Dataset, failed: list[Outcome]) -> dg.Failure:
+    shown = ", ".join(o.day.isoformat() for o in failed[:FAILED_SHOWN])
+    more = f" and {len(failed) - FAILED_SHOWN} more" if len(failed) > FAILED_SHOWN else ""
+    rows = [
+        dg.TableRecord({"day": o.day.isoformat(), "what": o.outcome, "class": o.error_class, "why": o.message})
+        for o in failed
+    ]
+    return dg.Failure(
+        f"{dataset.table}: {len(failed)} day(s) not stored: {shown}{more}. The other days of this run are safe. "
+        f"First reason: {failed[0].message}. Next: `gbpm backfill {dataset.table} --missing`.",
+        metadata={"failed days": dg.MetadataValue.table(rows)},
+        allow_retries=False,
+    )

@@ -1,0 +1,29 @@
+"""Definitions of one home, from its settings.
+
+Belongs here: assembling. Not here: reading the environment (definitions.py and the CLI do).
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from gbpm_dagster.orchestration.assets import build_asset
+from gbpm_dagster.orchestration.healing import build_healer
+from gbpm_dagster.orchestration.jobs import build_schedules, check_jobs
+from gbpm_dagster.orchestration.runtime import Runtime
+from gbpm_dagster.settings import Settings
+
+
+def build_definitions(settings: Settings, runtime: Runtime | None = None) -> dg.Definitions:
+    """Assets and checks of the home's tables, the healer, jobs and schedules."""
+    runtime = runtime or Runtime(settings)
+    runtime.check_settings()
+    datasets = runtime.datasets
+    return dg.Definitions(
+        assets=[build_asset(d, settings) for d in datasets],
+        jobs=list(check_jobs().values()),
+        schedules=build_schedules(datasets, runtime),
+        sensors=[build_healer(datasets, runtime)],
+        resources={"gbpm": runtime},
+        executor=dg.in_process_executor,
+    )

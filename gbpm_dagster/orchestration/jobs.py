@@ -1,0 +1,114 @@
+"""Jobs and schedules, by London time.
+
+Belongs here: when things run by themselves. Not here: what they do.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+
+import dagster as dg
+
+from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.orchestration.assets import REASON_TAG
+from gbpm_dagster.orchestration.checks import store
+from gbpm_dagster.orchestration.partitions import partitions_of
+from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
+
+LONDON = "Europe/London"
+
+
+def _check_job(name: str, which: Sequence[str], description: str) -> dg.JobDefinition:
+    """One step that judges every table at once and stores each result as an evaluation of its check.
+
+    A step of its own, outside the pool of loads: a long backfill must not keep the watch from its round.
+    """
+
+    @dg.op(name=f"run_{name}", required_resource_keys={"gbpm"}, description=description)
+    def judge(context: dg.OpExecutionContext) -> None:
+        runtime: Runtime = context.resources.gbpm
+        results = runtime.checks(which=which)
+        store(context.instance, results)
+        failed = [r for r in results if not r.passed]
+        for result in failed:
+            context.log.warning(f"{result.table} {result.check}: {result.summary}")
+        context.log.info(f"{len(results)} checks of {len(runtime.datasets)} tables, {len(failed)} failed")
+
+    @dg.job(name=name, description=description, executor_def=dg.in_process_executor)
+    def job() -> None:
+        judge()
+
+    return job
+
+
+def check_jobs() -> dict[str, dg.JobDefinition]:
+    """Jobs that evaluate checks and fetch nothing: `gap_check`, `freshness_check`, `all_checks`."""
+    return {
+        "gap_check": _check_job(
+            "gap_check",
+            ("gaps", "duplicates", "validity"),
+            "Gaps, duplicates and validity of every table; failed gaps start the healer.",
+        ),
+        "freshness_check": _check_job(
+            "freshness_check", ("freshness",), "How old the newest value of every table is."
+        ),
+        "all_checks": _check_job("all_checks", CHECKS, "Every check of every table."),
+    }
+
+
+def build_schedules(datasets: Sequence[Dataset], runtime: Runtime) -> list[dg.ScheduleDefinition]:
+    """02:00 backfill of yesterday, 08:00 gap check, freshness every 15 minutes (Europe/London)."""
+    jobs = check_jobs()
+    running = dg.DefaultScheduleStatus.RUNNING
+    return [
+        _daily_backfill(datasets, runtime),
+        dg.ScheduleDefinition(
+            name="gap_check_0800",
+            job=jobs["gap_check"],
+            cron_schedule="0 8 * * *",
+            execution_timezone=LONDON,
+            default_status=running,
+            description="08:00 London: look for gaps in the whole history; the healer takes what fails.",
+        ),
+        dg.ScheduleDefinition(
+            name="freshness_15_min",
+            job=jobs["freshness_check"],
+            cron_schedule="*/15 * * * *",
+            execution_timezone=LONDON,
+            default_status=running,
+            description="Every 15 minutes: is the newest value of every table young enough.",
+        ),
+    ]
+
+
+def _daily_backfill(datasets: Sequence[Dataset], runtime: Runtime) -> dg.ScheduleDefinition:
+    """Yesterday of every daily table, and today's snapshots; one run for tables with the same partitions."""
+    selection = dg.AssetSelection.assets(*(dg.AssetKey(d.table) for d in datasets))
+
+    @dg.schedule(
+        name="daily_backfill_0200",
+        target=selection,
+        cron_schedule="0 2 * * *",
+        execution_timezone=LONDON,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="02:00 London: fetch yesterday of every table and today's reference lists.",
+    )
+    def daily_backfill(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
+        yesterday = runtime.settings.today() - timedelta(days=1)
+        together: dict[object, list[Dataset]] = defaultdict(list)
+        for dataset in datasets:
+            partitions = partitions_of(dataset, runtime.settings)
+            if not is_daily(dataset) or yesterday in runtime.wanted(dataset):
+                together[partitions].append(dataset)
+        return [
+            dg.RunRequest(
+                asset_selection=[dg.AssetKey(d.table) for d in group],
+                partition_key=yesterday.isoformat() if is_daily(group[0]) else None,
+                tags={REASON_TAG: "schedule"},
+            )
+            for group in together.values()
+        ]
+
+    return daily_backfill

@@ -1,0 +1,186 @@
+"""Launching backfills: in this process, or through the services of a running `gbpm up`.
+
+Belongs here: turning {table: days} into Dagster runs that are recorded in the instance. Not here: which days.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import httpx
+from dagster import RunsFilter
+
+from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.orchestration.assets import REASON_TAG
+from gbpm_dagster.orchestration.build import build_definitions
+from gbpm_dagster.orchestration.instance import PID_TAG, fail_orphans
+from gbpm_dagster.orchestration.partitions import ranges
+from gbpm_dagster.orchestration.runtime import Runtime, is_daily
+from gbpm_dagster.warehouse.protocol import Outcome
+
+BACKFILL_TAG = "dagster/backfill"
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+LAUNCH = """
+mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) { __typename
+  ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  ... on UnauthorizedError { message } ... on PartitionKeysNotFoundError { message } } }
+"""
+
+
+@dataclass(slots=True)
+class Launched:
+    """What was launched and what became of it: run ids, and the last outcome of each (table, day)."""
+
+    runs: list[str] = field(default_factory=list)
+    outcomes: dict[tuple[str, date], Outcome] = field(default_factory=dict)
+
+    @property
+    def requests(self) -> int:
+        return sum(o.requests for o in self.outcomes.values())
+
+
+Listener = Callable[[Outcome], None]
+
+
+def backfill(
+    runtime: Runtime,
+    instance: dg.DagsterInstance,
+    work: Mapping[str, Sequence[date]],
+    *,
+    reason: str = "backfill",
+    listener: Listener = lambda outcome: None,
+    services: str | None = None,
+) -> Launched:
+    """Fetch those days through Dagster runs; returns when all have ended.
+
+    services: address of the home's running web UI (then its daemon does the work, as one backfill a table), or None
+    (then the runs happen in this process). `listener` hears of every day as it is settled.
+    """
+    datasets = [d for d in runtime.named(list(work)) if work[d.table]] if work else []
+    if services:
+        daily = {d.table: list(work[d.table]) for d in datasets if is_daily(d)}
+        launched = _through_services(runtime, instance, daily, reason, listener, services)
+        datasets = [d for d in datasets if not is_daily(d)]
+    else:
+        launched = Launched()
+    _in_process(runtime, instance, datasets, work, reason, listener, launched)
+    return launched
+
+
+def _in_process(
+    runtime: Runtime,
+    instance: dg.DagsterInstance,
+    datasets: Sequence[Dataset],
+    work: Mapping[str, Sequence[date]],
+    reason: str,
+    listener: Listener,
+    launched: Launched,
+) -> None:
+    fail_orphans(instance)
+
+    def heard(outcome: Outcome) -> None:
+        launched.outcomes[outcome.table, outcome.day] = outcome
+        listener(outcome)
+
+    settings = runtime.settings.model_copy(update={"datasets": tuple(d.table for d in datasets)})
+    if not datasets:
+        return
+    definitions = build_definitions(settings, replace(Runtime(settings), listener=heard))
+    job = definitions.resolve_implicit_global_asset_job_def()
+    for dataset in sorted(datasets, key=lambda d: (d.importance, d.table)):
+        for first, last in ranges(list(work[dataset.table])):
+            tags = {REASON_TAG: reason, PID_TAG: str(os.getpid())}
+            if is_daily(dataset):
+                tags |= {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey(dataset.table)],
+                tags=tags,
+                run_config=QUIET,
+                raise_on_error=False,
+            )
+            launched.runs.append(result.run_id)
+
+
+def _through_services(
+    runtime: Runtime,
+    instance: dg.DagsterInstance,
+    work: Mapping[str, Sequence[date]],
+    reason: str,
+    listener: Listener,
+    services: str,
+) -> Launched:
+    launched, since = Launched(), datetime.now(UTC)
+    ids = [_submit(services, tables, days, reason) for tables, days in together(work)]
+    waiting = set(ids)
+    while waiting:
+        time.sleep(1.0)
+        waiting = {i for i in waiting if _under_way(instance, i)}
+        _hear(runtime, work, since, launched, listener)
+    for backfill_id in ids:
+        launched.runs += [r.run_id for r in instance.get_runs(RunsFilter(tags={BACKFILL_TAG: backfill_id}))]
+    return launched
+
+
+def together(work: Mapping[str, Sequence[date]]) -> list[tuple[list[str], list[date]]]:
+    """The fewest backfills for that work: tables that want the same range of days share one (and its run)."""
+    by_range: dict[tuple[date, date], list[str]] = {}
+    for table in sorted(work):
+        for span in ranges(list(work[table])):
+            by_range.setdefault(span, []).append(table)
+    by_tables: dict[tuple[str, ...], list[date]] = {}
+    for (first, last), tables in sorted(by_range.items()):
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        by_tables.setdefault(tuple(tables), []).extend(days)
+    return [(list(tables), days) for tables, days in by_tables.items()]
+
+
+def _submit(services: str, tables: Sequence[str], days: Sequence[date], reason: str) -> str:
+    params: dict[str, Any] = {
+        "assetSelection": [{"path": [table]} for table in tables],
+        "partitionNames": [d.isoformat() for d in days],
+        "title": f"gbpm {reason}: {', '.join(tables)}"[:100],
+        "tags": [{"key": REASON_TAG, "value": reason}],
+    }
+    answer = httpx.post(f"{services}/graphql", json={"query": LAUNCH, "variables": {"params": params}}, timeout=60)
+    answer.raise_for_status()
+    found = answer.json().get("data", {}).get("launchPartitionBackfill", {})
+    if "backfillId" not in found:
+        raise RuntimeError(
+            f"Dagster would not launch the backfill of {', '.join(tables)}: {json.dumps(answer.json())[:400]}"
+        )
+    return str(found["backfillId"])
+
+
+def _under_way(instance: dg.DagsterInstance, backfill_id: str) -> bool:
+    found = instance.get_backfill(backfill_id)
+    return found is not None and found.status.value in ("REQUESTED", "CANCELING", "FAILING")
+
+
+def _hear(
+    runtime: Runtime, work: Mapping[str, Sequence[date]], since: datetime, launched: Launched, listener: Listener
+) -> None:
+    """Tell the listener of the tries that the services have logged since the launch."""
+    tries = runtime.lake.attempts(list(work), since=since)
+    for row in tries.iter_rows(named=True):
+        key = (row["table"], row["day"])
+        if row["day"] in work[row["table"]] and key not in launched.outcomes:
+            outcome = Outcome(
+                row["table"],
+                row["day"],
+                row["outcome"],
+                rows=row["rows"] or 0,
+                requests=row["requests"] or 0,
+                message=row["message"] or "",
+                error_class=row["error_class"] or "",
+            )
+            launched.outcomes[key] = outcome
+            listener(outcome)

@@ -1,0 +1,161 @@
+"""One home, opened: its settings, its lake, its tables, and the verbs the Dagster skin and the CLI share.
+
+Belongs here: putting the rooms together for one home. Not here: Dagster objects, any rule of its own.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import polars as pl
+
+from gbpm_dagster.catalogue import DATASETS, get
+from gbpm_dagster.catalogue.model import Dataset, Grain, Tier
+from gbpm_dagster.elexon.source import ElexonSource
+from gbpm_dagster.ingest.caps import CapStore
+from gbpm_dagster.ingest.run import Report, ingest
+from gbpm_dagster.quality.checks import CheckResult, run_checks
+from gbpm_dagster.quality.coverage import coverage
+from gbpm_dagster.quality.expected import load_scope, wanted_days
+from gbpm_dagster.settings import Settings, SettingsError
+from gbpm_dagster.warehouse.home import open_home
+from gbpm_dagster.warehouse.lake import Lake
+from gbpm_dagster.warehouse.protocol import Outcome
+
+CHECKS = ("gaps", "duplicates", "validity", "freshness")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Everything one home can do, without Dagster. Cheap to make: nothing is opened before it is used."""
+
+    settings: Settings
+    listener: Callable[[Outcome], None] | None = None
+    """Told of every outcome of a load in this process (the CLI's progress display)."""
+
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake(open_home(self.settings.home).lake)
+
+    @cached_property
+    def scope(self) -> dict[str, list[tuple[date, date]]] | None:
+        """The only days this home is about, or None for everything since GBPM_HISTORY_START."""
+        file = self.settings.scope_file
+        return None if file is None else {k: list(v) for k, v in load_scope(file).items()}
+
+    @cached_property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """The tables of this home: GBPM_DATASETS, else those in scope, else the core tier."""
+        if self.settings.datasets:
+            return tuple(dict.fromkeys(get(name) for name in self.settings.datasets))
+        if self.scope is not None:
+            return tuple(d for d in DATASETS.values() if d.table in self.scope)
+        return tuple(d for d in DATASETS.values() if d.tier is Tier.CORE)
+
+    def named(self, tables: Sequence[str]) -> tuple[Dataset, ...]:
+        """Those tables, or all of the home; raises UnknownTable with the nearest names."""
+        return tuple(dict.fromkeys(get(name) for name in tables)) if tables else self.datasets
+
+    def wanted(self, dataset: Dataset) -> list[date]:
+        """The days this home should hold of a table."""
+        return wanted_days(dataset, self.settings.history_start, self.settings.today(), self.scope)
+
+    def coverage(self, dataset: Dataset, days: Sequence[date] | None = None) -> pl.DataFrame:
+        """The state of each wanted (or given) day: see quality.coverage."""
+        wanted = list(days) if days is not None else self.wanted(dataset)
+        evidence, attempts = self.lake.evidence([dataset.table]), self.lake.attempts([dataset.table])
+        return coverage(dataset, wanted, evidence, attempts, self.settings.clock())
+
+    def checks(
+        self,
+        datasets: Sequence[Dataset] | None = None,
+        which: Collection[str] = CHECKS,
+        days: Callable[[Dataset], Sequence[date]] | None = None,
+    ) -> list[CheckResult]:
+        """Run checks over the wanted (or given) days of those tables."""
+        chosen = self.datasets if datasets is None else datasets
+        wanted = {d.table: list((days or self.wanted)(d)) for d in chosen}
+        recorded = self.scope is not None
+        return run_checks(self.lake, chosen, wanted, self.settings.clock(), which, recorded)
+
+    def source(self) -> ElexonSource:
+        s = self.settings
+        return ElexonSource(
+            base_url=s.base_url,
+            max_requests_per_second=s.max_requests_per_second,
+            max_concurrency=s.max_concurrency,
+            request_timeout_s=s.request_timeout_s,
+            request_deadline_s=s.request_deadline_s,
+            max_attempts=s.max_attempts,
+            backoff_base_s=s.backoff_base_s,
+            state_dir=s.state_dir,
+        )
+
+    @cached_property
+    def caps(self) -> CapStore:
+        return CapStore(self.settings.home / "state" / "caps.json")
+
+    def load(
+        self, dataset: Dataset, days: Collection[date], *, run_id: str, reason: str
+    ) -> Iterator[Outcome | Report]:
+        """Fetch and store days; yields each Outcome as it is safe, in the caller's thread, then the Report."""
+        told: queue.SimpleQueue[Outcome | Report | BaseException] = queue.SimpleQueue()
+
+        def work() -> None:
+            try:
+                told.put(
+                    ingest(
+                        dataset,
+                        days,
+                        source=self.source,
+                        warehouse=self.lake,
+                        caps=self.caps,
+                        concurrency=self.settings.max_concurrency,
+                        run_id=run_id,
+                        reason=reason,
+                        on_outcome=told.put,
+                    )
+                )
+            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread whole
+                told.put(error)
+
+        threading.Thread(target=work, name=f"ingest {dataset.table}", daemon=True).start()
+        while True:
+            found = told.get()
+            if isinstance(found, BaseException):
+                raise found
+            if isinstance(found, Outcome) and self.listener:
+                self.listener(found)
+            yield found
+            if isinstance(found, Report):
+                return
+
+    def check_settings(self) -> None:
+        """Raise SettingsError for what can only be seen with the catalogue at hand."""
+        s = self.settings
+        unknown = [n for n in s.datasets if not _known(n)]
+        if unknown:
+            raise SettingsError(
+                f"GBPM_DATASETS names {', '.join(unknown)}, which the catalogue does not have: see `gbpm tables`"
+            )
+        if s.history_start > s.today():
+            raise SettingsError(
+                f"GBPM_HISTORY_START is {s.history_start}, after today ({s.today()}): choose an earlier day"
+            )
+
+
+def _known(name: str) -> bool:
+    try:
+        get(name)
+    except LookupError:
+        return False
+    return True
+
+
+def is_daily(dataset: Dataset) -> bool:
+    return dataset.grain is Grain.DAILY
