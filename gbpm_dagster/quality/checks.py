@@ -1,0 +1,81 @@
+"""The checks every table has, run set-based over many tables.
+
+Belongs here: running checks and what to do when one cannot run. Not here: any rule (one module a check).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime
+
+import polars as pl
+
+from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.quality.coverage import coverage
+from gbpm_dagster.quality.duplicates import check_duplicates
+from gbpm_dagster.quality.freshness import check_freshness
+from gbpm_dagster.quality.gaps import check_gaps
+from gbpm_dagster.quality.result import ALL, DUPLICATES, ERROR, FRESHNESS, GAPS, VALIDITY, CheckResult
+from gbpm_dagster.quality.validity import check_validity
+from gbpm_dagster.warehouse.protocol import Warehouse, WarehouseError
+
+__all__ = [
+    "ALL",
+    "CheckResult",
+    "check_duplicates",
+    "check_freshness",
+    "check_gaps",
+    "check_validity",
+    "run_checks",
+]
+
+
+def run_checks(
+    warehouse: Warehouse,
+    datasets: Sequence[Dataset],
+    wanted: Mapping[str, Sequence[date]],
+    now: datetime,
+    which: Collection[str] = ALL,
+    recorded: bool = False,
+) -> list[CheckResult]:
+    """Checks of many tables, table by table in the order of ALL.
+
+    wanted: the days of each table. A check that cannot read its table fails with the reason; the others still run.
+    ValueError if `which` names a check there is not.
+    """
+    unknown = sorted(set(which) - set(ALL))
+    if unknown:
+        raise ValueError(f"there is no check {unknown[0]!r}: the checks are {', '.join(ALL)}")
+    tables = [d.table for d in datasets]
+    evidence = attempts = pl.DataFrame()
+    if GAPS in which and tables:
+        evidence, attempts = warehouse.evidence(tables), warehouse.attempts(tables)
+    found: list[CheckResult] = []
+    for dataset in datasets:
+        days = wanted.get(dataset.table, ())
+        if GAPS in which:
+            found.append(check_gaps(dataset, coverage(dataset, days, evidence, attempts, now)))
+        found.extend(_others(warehouse, dataset, days, now, which, recorded))
+    return found
+
+
+def _others(
+    warehouse: Warehouse,
+    dataset: Dataset,
+    days: Sequence[date],
+    now: datetime,
+    which: Collection[str],
+    recorded: bool,
+) -> Iterator[CheckResult]:
+    for check in (DUPLICATES, VALIDITY, FRESHNESS):
+        if check not in which:
+            continue
+        try:
+            if check == DUPLICATES:
+                yield check_duplicates(warehouse, dataset, days)
+            elif check == VALIDITY:
+                yield check_validity(warehouse, dataset, days)
+            else:
+                yield check_freshness(warehouse, dataset, now, days, recorded)
+        except WarehouseError as error:
+            yield CheckResult(dataset.table, check, False, ERROR, f"could not be checked: {error}")

@@ -1,0 +1,149 @@
+"""The check of duplicates: no natural key twice, and evidence that claims what the data hold.
+
+Belongs here: counting stored rows and keys. Not here: the SQL texts (`sql`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from gbpm_dagster.catalogue.model import Dataset, Grain, Kind
+from gbpm_dagster.quality import sql
+from gbpm_dagster.quality.result import (
+    DUPLICATES,
+    ERROR,
+    LISTED_DAYS,
+    SAMPLE,
+    CheckResult,
+    batches,
+    count,
+    nothing_to_check,
+)
+from gbpm_dagster.warehouse.protocol import Warehouse
+
+BATCH_ROWS = 5_000_000
+"""Rows grouped by one query: bounds its memory."""
+
+_COUNTS = {"day": pl.Date, "rows": pl.Int64, "keys": pl.Int64}
+
+
+def once_a_day(dataset: Dataset) -> bool:
+    """True where a key may stand in several partitions: snapshots, and tables partitioned by their version (INDO)."""
+    return dataset.grain is Grain.SNAPSHOT or dataset.partition_field in dataset.version
+
+
+def spans_days(dataset: Dataset) -> bool:
+    """True where a key could wrongly stand in two partitions: no time in the key decides the day."""
+    timed = any(dataset.column(k).kind in (Kind.DATE, Kind.INSTANT) for k in dataset.key)
+    return not timed and not once_a_day(dataset)
+
+
+def check_duplicates(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> CheckResult:
+    """Natural keys stored more than once (nulls equal, unit fallback applied), and days whose evidence differs.
+
+    A snapshot table is checked over all its snapshots. Severity ERROR. Raises WarehouseError if it cannot be read.
+    """
+    evidence = _evidence(warehouse, dataset, days)
+    if evidence.is_empty():
+        return nothing_to_check(dataset.table, DUPLICATES, "nothing is stored for the wanted days yet")
+    wanted = sorted(set(days) | set(evidence["day"].to_list()))
+    stored = _counts(warehouse, dataset, wanted, evidence)
+    differing = _differing(evidence, stored)
+    if differing:  # a writer may stand between data and evidence: look a second time before saying so
+        evidence = _evidence(warehouse, dataset, days)
+        again = _counts(warehouse, dataset, differing, evidence)
+        stored = pl.concat([stored.filter(~pl.col("day").is_in(differing)), again]).sort("day")
+        differing = _differing(evidence, stored)
+    repeated = _repeated(warehouse, dataset, wanted, stored)
+    return _result(dataset, evidence, stored, differing, repeated)
+
+
+def _evidence(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> pl.DataFrame:
+    columns = ("day", "rows", "distinct_keys")
+    if dataset.grain is Grain.SNAPSHOT:
+        return warehouse.evidence([dataset.table]).select(columns)
+    if not days:
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.Int64))
+    found = warehouse.evidence([dataset.table], min(days), max(days)).select(columns)
+    return found.filter(pl.col("day").is_in(list(days)))
+
+
+def _counts(warehouse: Warehouse, dataset: Dataset, days: Sequence[date], evidence: pl.DataFrame) -> pl.DataFrame:
+    rows = dict(zip(evidence["day"].to_list(), evidence["rows"].to_list(), strict=True))
+    frames = [
+        warehouse.sql(sql.rows_and_keys(dataset, part)).select(pl.col(n).cast(t) for n, t in _COUNTS.items())
+        for part in batches(days, rows, BATCH_ROWS)
+    ]
+    return pl.concat([pl.DataFrame(schema=_COUNTS), *frames]).filter(pl.col("day").is_in(list(days)))
+
+
+def _compared(evidence: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+    """Days where evidence and rows disagree: day, evidence_rows, evidence_keys, stored_rows, stored_keys."""
+    both = evidence.select("day", evidence_rows="rows", evidence_keys="distinct_keys").join(
+        stored.select("day", stored_rows="rows", stored_keys="keys"), on="day", how="left", maintain_order="left"
+    )
+    both = both.with_columns(pl.col("stored_rows", "stored_keys").fill_null(0))
+    return both.filter(
+        (pl.col("evidence_rows") != pl.col("stored_rows")) | (pl.col("evidence_keys") != pl.col("stored_keys"))
+    )
+
+
+def _differing(evidence: pl.DataFrame, stored: pl.DataFrame) -> list[date]:
+    return _compared(evidence, stored)["day"].to_list()
+
+
+def _repeated(
+    warehouse: Warehouse, dataset: Dataset, days: Sequence[date], stored: pl.DataFrame
+) -> tuple[int, list[dict[str, Any]]]:
+    """Rows too many, and the first repeated keys."""
+    within = not spans_days(dataset)
+    suspects = stored.filter(pl.col("rows") > pl.col("keys"))["day"].to_list() if within else list(days)
+    if not suspects:
+        return 0, []
+    found = warehouse.sql(sql.repeated_keys(dataset, suspects, within_day=within, limit=SAMPLE))
+    if found.is_empty():
+        return 0, []
+    sample = [{k: _plain(v) for k, v in row.items()} for row in found.drop("groups", "extra").iter_rows(named=True)]
+    return int(found["extra"][0]), sample
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _result(
+    dataset: Dataset,
+    evidence: pl.DataFrame,
+    stored: pl.DataFrame,
+    differing: Sequence[date],
+    repeated: tuple[int, list[dict[str, Any]]],
+) -> CheckResult:
+    extra, sample = repeated
+    unknown = stored.filter(~pl.col("day").is_in(evidence["day"].to_list()))["day"].to_list()
+    rows = int(stored["rows"].sum())
+    said = []
+    if extra:
+        key = ", ".join(dataset.key)
+        said.append(f"{count(extra, 'row')} too many: the same ({key}) more than once")
+    if differing:
+        said.append(f"evidence and rows differ on {count(len(differing), 'day')}, first {differing[0]}")
+    passed = not said
+    details: dict[str, Any] = {"days": len(evidence), "rows": rows, "distinct keys": int(stored["keys"].sum())}
+    if extra:
+        details |= {"rows too many": extra, "repeated keys": sample}
+    if differing:
+        compared = _compared(evidence, stored).head(LISTED_DAYS)
+        details["evidence differs"] = [
+            {k: _plain(v) for k, v in row.items()} for row in compared.iter_rows(named=True)
+        ]
+    if unknown:
+        details["rows without evidence"] = [d.isoformat() for d in unknown[:LISTED_DAYS]]
+    if not passed:
+        first = differing[0] if differing else sample[0]["first_day"]
+        details["next step"] = f"gbpm backfill {dataset.table} --from {first} --to {first} writes such a day anew"
+    summary = "; ".join(said) if said else f"{count(rows, 'row')} on {count(len(evidence), 'day')}, every key once"
+    return CheckResult(dataset.table, DUPLICATES, passed, ERROR, summary, details=details)

@@ -1,0 +1,109 @@
+"""The check of freshness: how old the newest value is (market/domain.md 8.3).
+
+Belongs here: age against the table's limits. Not here: whether days are complete (`coverage`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.market.calendar import HALF_HOUR, day_bounds
+from gbpm_dagster.quality import sql
+from gbpm_dagster.quality.result import ERROR, FRESHNESS, WARN, CheckResult, nothing_to_check
+from gbpm_dagster.quality.states import CLOCK_TOLERANCE, freshness_band
+from gbpm_dagster.warehouse.protocol import Warehouse
+
+AHEAD = frozenset({"timeFrom", "timeTo"})
+"""Columns of notifications and bids: what the value is for, which may lie ahead."""
+
+
+def holds_future(dataset: Dataset) -> bool:
+    """True for tables whose values are for times to come: physical notifications, bids and offers, forecasts."""
+    return dataset.family == "forecasts" or dataset.freshness.column in AHEAD
+
+
+def usual_wait(dataset: Dataset) -> timedelta:
+    """How long after the value's own time its row is due.
+
+    Limits are for the age of the newest publication or measurement. Where a table has only the start of the period
+    the value is for, its row comes after the end of the period and the table's lag.
+    """
+    return HALF_HOUR + dataset.lag.lag if dataset.freshness.column == "startTime" else timedelta()
+
+
+def check_freshness(
+    warehouse: Warehouse, dataset: Dataset, now: datetime, wanted_days: Sequence[date], recorded: bool
+) -> CheckResult:
+    """Age of the newest value (or of the last answer) at the earlier of `now` and the end of the last wanted day.
+
+    A value over 5 minutes ahead of `now` fails (a wrong clock), but not in recorded data and not where values lie
+    ahead by nature. An empty table fails. Severity WARN between the two limits, else ERROR.
+    Raises WarehouseError if the table cannot be read.
+    """
+    if not wanted_days:
+        return nothing_to_check(dataset.table, FRESHNESS, "no day of this table is wanted")
+    as_of = min(now, day_bounds(max(wanted_days))[1])
+    newest, what = _newest(warehouse, dataset)
+    label = "recorded data: " if recorded else ""
+    step = f"gbpm backfill {dataset.table} --from {max(wanted_days)} --to {max(wanted_days)}"
+    if newest is None:
+        details = {"as of": _iso(as_of), "recorded": recorded, "next step": step}
+        return CheckResult(dataset.table, FRESHNESS, False, ERROR, f"{label}no rows at all", details=details)
+    wait = usual_wait(dataset)
+    age = max(as_of - newest - wait, timedelta())
+    limits = dataset.freshness
+    band = freshness_band(age, limits.warn, limits.fail)
+    clock = what != "answer" and not recorded and not holds_future(dataset) and newest - now > CLOCK_TOLERANCE
+    details = {
+        "newest": _iso(newest),
+        "as of": _iso(as_of),
+        "age minutes": round(age.total_seconds() / 60, 1),
+        "warn minutes": limits.warn.total_seconds() / 60,
+        "fail minutes": limits.fail.total_seconds() / 60,
+        "usual wait minutes": wait.total_seconds() / 60,
+        "recorded": recorded,
+    }
+    if clock:
+        summary = (
+            f"newest {what} {_iso(newest)} is {_span(newest - now)} in the future: check the clock of this machine"
+        )
+        return CheckResult(dataset.table, FRESHNESS, False, ERROR, summary, details=details)
+    late = " late" if wait else " old"
+    summary = f"{label}newest {what} {_iso(newest)}, {_span(age)}{late} at {_iso(as_of)}"
+    if band != "ok":
+        summary += f" (limit {_span(limits.fail if band == 'fail' else limits.warn)})"
+        details["next step"] = step
+    severity = WARN if band == "warn" else ERROR
+    return CheckResult(dataset.table, FRESHNESS, band == "ok", severity, summary, details=details)
+
+
+def _newest(warehouse: Warehouse, dataset: Dataset) -> tuple[datetime | None, str]:
+    """The newest value and what it is; None when there is none."""
+    evidence = warehouse.evidence([dataset.table])
+    column = dataset.freshness.column
+    if evidence.is_empty():
+        return None, column
+    if not column:
+        return _aware(evidence["fetched_at"].max()), "answer"
+    return _aware(warehouse.sql(sql.newest(dataset, column))["newest"][0]), column
+
+
+def _aware(value: Any) -> datetime | None:
+    """An aware UTC instant of what the warehouse returned: an instant, a date (its London start) or nothing."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    return day_bounds(value)[0] if isinstance(value, date) else None
+
+
+def _iso(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _span(length: timedelta) -> str:
+    minutes = length.total_seconds() / 60
+    if minutes < 120:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.1f} h" if minutes < 2880 else f"{minutes / 1440:.1f} days"

@@ -1,0 +1,88 @@
+"""The check of gaps: which wanted days are late, missing or only partly there.
+
+Belongs here: wording coverage as a check result. Not here: how a day gets its state (`coverage`).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.quality.result import (
+    ERROR,
+    GAPS,
+    LISTED_DAYS,
+    WARN,
+    CheckResult,
+    count,
+    day_ranges,
+    nothing_to_check,
+)
+from gbpm_dagster.quality.states import FAILING, State
+
+_BADNESS = {State.MISSING: 0, State.PARTIAL: 1, State.LATE: 2}
+
+
+def check_gaps(dataset: Dataset, coverage_frame: pl.DataFrame) -> CheckResult:
+    """Fails on partial, late and missing days; `missing` holds them, ascending. WARN if they are only late."""
+    if coverage_frame.is_empty():
+        return nothing_to_check(dataset.table, GAPS, "no day of this table is wanted")
+    states = dict(coverage_frame.group_by("state").len().iter_rows())
+    bad = coverage_frame.filter(pl.col("state").is_in([s.value for s in FAILING])).sort("day")
+    days: list[date] = bad["day"].to_list()
+    complete = states.get(State.COMPLETE.value, 0)
+    details: dict[str, Any] = {
+        "days": len(coverage_frame),
+        "states": {s.value: states[s.value] for s in State if s.value in states},
+    }
+    if days:
+        details["ranges"] = _ranges(bad)
+        details["next step"] = f"gbpm backfill {dataset.table} --from {days[0]} --to {days[-1]} --missing"
+    thin = _thin(dataset, coverage_frame)
+    if thin:
+        details["suspiciously few rows"] = thin[:LISTED_DAYS]
+    severity = WARN if days and set(bad["state"].to_list()) == {State.LATE.value} else ERROR
+    return CheckResult(
+        dataset.table, GAPS, not days, severity, _summary(states, complete, bad, thin), tuple(days), details
+    )
+
+
+def _summary(states: dict[str, int], complete: int, bad: pl.DataFrame, thin: list[str]) -> str:
+    total = sum(states.values())
+    text = f"{complete:,} of {count(total, 'day')} complete"
+    others = [
+        f"{states[s.value]:,} {s.value.replace('_', ' ')}"
+        for s in State
+        if s is not State.COMPLETE and s.value in states
+    ]
+    if others:
+        text += ": " + ", ".join(others)
+    if not bad.is_empty():
+        first = bad.row(0, named=True)
+        text += f"; first {first['day']}: {first['reason']}"
+    if thin:
+        text += f"; suspiciously few rows on {count(len(thin), 'day')}"
+    return text
+
+
+def _ranges(bad: pl.DataFrame) -> list[dict[str, Any]]:
+    """Runs of consecutive days in one state, worst and longest first."""
+    found = []
+    for state in _BADNESS:
+        rows = {r["day"]: r for r in bad.filter(pl.col("state") == state.value).iter_rows(named=True)}
+        for first, last in day_ranges(rows):
+            length = (last - first).days + 1
+            found.append((_BADNESS[state], -length, first, last, state.value, rows[first]["reason"]))
+    return [
+        {"from": first.isoformat(), "to": last.isoformat(), "days": -length, "state": state, "reason": why}
+        for _, length, first, last, state, why in sorted(found)[:LISTED_DAYS]
+    ]
+
+
+def _thin(dataset: Dataset, coverage_frame: pl.DataFrame) -> list[str]:
+    """Complete days with fewer rows than the table's floor: a remark, never a gap (domain.md 2.2)."""
+    few = (pl.col("state") == State.COMPLETE.value) & (pl.col("rows") < dataset.completeness.floor)
+    return [d.isoformat() for d in coverage_frame.filter(few)["day"].to_list()]

@@ -1,0 +1,141 @@
+"""The check of validity: stored rows against the pandera schema of their table.
+
+Belongs here: reading rows in bounded batches and collecting offenders. Not here: the rules (`rules`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from gbpm_dagster.catalogue.model import Dataset, Grain
+from gbpm_dagster.quality.result import (
+    ERROR,
+    SAMPLE,
+    VALIDITY,
+    WARN,
+    CheckResult,
+    batches,
+    count,
+    nothing_to_check,
+)
+from gbpm_dagster.quality.rules import required, rules_for, schema, with_calendar
+from gbpm_dagster.warehouse.protocol import DAY, Warehouse
+
+if TYPE_CHECKING:
+    from pandera.errors import SchemaError, SchemaErrors
+
+BATCH_ROWS = 1_000_000
+"""Rows validated at once: bounds memory (about 300 MB for the widest tables)."""
+
+TYPES, NULL_KEY = "types", "key not null"
+
+
+@dataclass(slots=True)
+class Offence:
+    """Rows that break one rule: how many, and the first few."""
+
+    severity: str
+    meaning: str
+    rows: int = 0
+    sample: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, rows: int, sample: pl.DataFrame) -> None:
+        self.rows += rows
+        room = SAMPLE - len(self.sample)
+        self.sample += [{k: _plain(v) for k, v in row.items()} for row in sample.head(room).iter_rows(named=True)]
+
+
+def check_validity(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> CheckResult:
+    """Types, keys and the market's rules over the stored rows of the days; rows in quarantine are a warning.
+
+    Severity ERROR for types, keys and calendar, WARN for ranges. Of a snapshot table the newest list is checked.
+    Raises WarehouseError if the rows cannot be read.
+    """
+    evidence = warehouse.evidence([dataset.table]).select("day", "rows")
+    held = dict(zip(evidence["day"].to_list(), evidence["rows"].to_list(), strict=True))
+    wanted = [max(held)] if dataset.grain is Grain.SNAPSHOT and held else sorted(set(days) & held.keys())
+    if not wanted:
+        return nothing_to_check(dataset.table, VALIDITY, "nothing is stored for the wanted days yet")
+    offences: dict[str, Offence] = {}
+    rows = 0
+    for part in batches(wanted, held, BATCH_ROWS):
+        frame = warehouse.read(dataset, part[0], part[-1], columns=[*dataset.names, DAY])
+        frame = frame.filter(pl.col(DAY).is_in(part))
+        rows += len(frame)
+        inspect(dataset, frame, offences)
+    quarantined = _quarantined(warehouse, dataset, wanted)
+    return _result(dataset, rows, len(wanted), offences, quarantined)
+
+
+def inspect(dataset: Dataset, rows: pl.DataFrame, offences: dict[str, Offence]) -> None:
+    """Validate one eager frame (dataset's columns and `_day`) and add what is wrong to `offences`, by rule name."""
+    from pandera.errors import SchemaErrors  # slow to import
+
+    try:
+        frame = with_calendar(rows, dataset)
+    except pl.exceptions.PolarsError:
+        frame = rows  # a column is absent or of a wrong type: the schema says which
+    try:
+        schema(dataset).validate(frame, lazy=True)
+    except SchemaErrors as errors:
+        _collect(dataset, frame, errors, offences)
+
+
+def _collect(dataset: Dataset, frame: pl.DataFrame, errors: SchemaErrors, offences: dict[str, Offence]) -> None:
+    """Pandera says which rules are broken; the rows are found again to count and show them exactly."""
+    by_reason: dict[str, list[SchemaError]] = {}
+    for error in errors.schema_errors:
+        by_reason.setdefault(error.reason_code.name if error.reason_code else "", []).append(error)
+    for error in [*by_reason.get("WRONG_DATATYPE", ()), *by_reason.get("COLUMN_NOT_IN_DATAFRAME", ())]:
+        found = offences.setdefault(TYPES, Offence(ERROR, "a column is absent or of another type"))
+        found.add(len(frame), pl.DataFrame({"problem": [" ".join(str(error).split())[:200]]}))
+    if "SERIES_CONTAINS_NULLS" in by_reason:
+        bad = frame.filter(pl.any_horizontal(pl.col(sorted(required(dataset))).is_null()))
+        found = offences.setdefault(NULL_KEY, Offence(ERROR, "a column of the natural key is null"))
+        found.add(len(bad), bad.select(dataset.names))
+    broken = {str(getattr(e.check, "name", "")) for e in by_reason.get("DATAFRAME_CHECK", ())}
+    for rule in rules_for(dataset):
+        if rule.name in broken:
+            bad = frame.filter(~rule.ok.fill_null(True))
+            offences.setdefault(rule.name, Offence(rule.severity, rule.meaning)).add(
+                len(bad), bad.select(dataset.names)
+            )
+
+
+def _quarantined(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> dict[str, int]:
+    """Rows in quarantine on these days, by reason."""
+    found = warehouse.quarantine([dataset.table]).filter(pl.col("day").is_in(list(days)))
+    counts = found.group_by("reason").len().sort("len", descending=True)
+    return {str(reason): int(n) for reason, n in counts.iter_rows()}
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _result(
+    dataset: Dataset, rows: int, days: int, offences: dict[str, Offence], quarantined: dict[str, int]
+) -> CheckResult:
+    worst_first = sorted(offences.items(), key=lambda o: (o[1].severity != ERROR, -o[1].rows, o[0]))
+    said = [f"{count(o.rows, 'row')}: {o.meaning}" for _, o in worst_first]
+    details: dict[str, Any] = {"days": days, "rows": rows}
+    if worst_first:
+        details["offences"] = {
+            name: {"severity": o.severity, "meaning": o.meaning, "rows": o.rows, "first": o.sample}
+            for name, o in worst_first
+        }
+    if quarantined:
+        said.append(f"{count(sum(quarantined.values()), 'row')} in quarantine")
+        details["quarantined"] = quarantined
+    if said:
+        details["next step"] = (
+            f"look at the rows named here; gbpm backfill {dataset.table} --from DAY --to DAY asks for a day again"
+        )
+    severity = ERROR if any(o.severity == ERROR for o in offences.values()) else WARN
+    summary = "; ".join(said) or f"{count(rows, 'row')} on {count(days, 'day')} hold every rule"
+    return CheckResult(dataset.table, VALIDITY, not said, severity if said else ERROR, summary, details=details)
