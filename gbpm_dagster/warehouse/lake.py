@@ -1,0 +1,226 @@
+"""The lake: the `Warehouse` on Delta tables in one folder.
+
+Belongs here: the public face, reads and upkeep. Not here: how a partition is replaced (replace), SQL (query).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from gbpm_dagster.catalogue import registry as catalogue
+from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.warehouse import merge
+from gbpm_dagster.warehouse import query as queries
+from gbpm_dagster.warehouse.delta import Conflict, Table, explained
+from gbpm_dagster.warehouse.ledger import ATTEMPTS, DRIFT, EVIDENCE, QUARANTINE, SCHEMAS, Ledger
+from gbpm_dagster.warehouse.locks import lock
+from gbpm_dagster.warehouse.protocol import (
+    DAY,
+    INSTANT,
+    MONTH,
+    Arrival,
+    Outcome,
+    Warehouse,
+    WarehouseError,
+    stored_schema,
+)
+from gbpm_dagster.warehouse.replace import Replacement, data_table, month_of, vintage_table
+
+RETENTION = timedelta(days=7)
+_TRIES = 5
+_TARGET_FILE = 64 << 20  # bytes; replacing a day of a big table rewrites the files it lies in
+
+
+class Lake(Warehouse):
+    """Delta Lake under `root`: `<table>`, `<table>_vintages` and the four tables of the ledger.
+
+    fault: called with the name of the step that comes next (vintages, forget, data, quarantine, drift, evidence,
+    attempts, done), so that a test can fail there. Raises WarehouseError if `root` cannot be used.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        datasets: Mapping[str, Dataset] = catalogue.DATASETS,
+        *,
+        fault: Callable[[str], None] | None = None,
+    ) -> None:
+        self.root = Path(root).expanduser().absolute()
+        self.datasets = dict(datasets)
+        self.ledger = Ledger(self.root)
+        self._fault = fault or (lambda step: None)
+        with explained(self.root, "opening the lake"):
+            self.root.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.root, os.R_OK | os.X_OK):
+                raise PermissionError(f"Permission denied: {self.root}")
+
+    # writing
+
+    def replace(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        """See Warehouse.replace. Outcomes in the order of `arrivals`."""
+        if not arrivals:
+            return []
+        for attempt in range(_TRIES):
+            try:
+                with lock(self.root, dataset.table):
+                    done = Replacement(self.root, self.ledger, dataset, self._fault).run(arrivals)
+                break
+            except Conflict:
+                # A writer that does not know our locks got in between: all steps are idempotent, so do it anew.
+                if attempt == _TRIES - 1:
+                    raise
+        by_day = {o.day: o for o in done}
+        return [by_day[a.day] for a in arrivals]
+
+    def record_failures(self, outcomes: Iterable[Outcome], *, run_id: str = "", reason: str = "") -> None:
+        """Append failed tries to the attempts log (outcomes that did not fail are left out)."""
+        now = datetime.now(UTC)
+        self.ledger.add_attempts([
+            {
+                "table": o.table, "day": o.day, "at": o.extra.get("at", now), "outcome": "failed",
+                "error_class": o.error_class, "message": o.message, "rows": o.rows, "distinct_keys": None,
+                "content_hash": None, "requests": o.requests, "run_id": run_id, "reason": reason,
+            }
+            for o in outcomes
+            if o.outcome == "failed"
+        ])  # fmt: skip
+
+    # reading
+
+    def read(
+        self,
+        dataset: Dataset,
+        start: date | None = None,
+        end: date | None = None,
+        columns: Collection[str] | None = None,
+    ) -> pl.DataFrame:
+        """Current rows of partitions start..end (both included), sorted by day and key."""
+        wanted = list(stored_schema(dataset)) if columns is None else list(columns)
+        unknown = [c for c in wanted if c not in stored_schema(dataset)]
+        if unknown:
+            raise WarehouseError(f"{dataset.table} has no column {', '.join(unknown)}")
+        frame = self._rows(data_table(self.root, dataset), start, end)
+        with explained(self.root / dataset.table, "reading the table"):
+            needed = dict.fromkeys([DAY, *dataset.key_columns, *wanted])
+            rows = frame.select(list(needed)).collect()
+        return merge.with_keys(rows, dataset).sort(DAY, *merge.key_names(dataset)).select(wanted)
+
+    def vintages(self, dataset: Dataset, start: date | None = None, end: date | None = None) -> pl.DataFrame:
+        """Superseded rows: stored_schema and `_superseded_at`, sorted by day and key."""
+        with explained(self.root / f"{dataset.table}_vintages", "reading the table"):
+            rows = self._rows(vintage_table(self.root, dataset), start, end).collect()
+        ordered = merge.with_keys(rows, dataset).sort(DAY, *merge.key_names(dataset), merge.SUPERSEDED_AT)
+        return ordered.select(*stored_schema(dataset), merge.SUPERSEDED_AT)
+
+    def evidence(
+        self, tables: Collection[str] | None = None, start: date | None = None, end: date | None = None
+    ) -> pl.DataFrame:
+        """See Warehouse.evidence."""
+        return self.ledger.evidence(tables, start, end)
+
+    def attempts(self, tables: Collection[str] | None = None, since: datetime | None = None) -> pl.DataFrame:
+        """See Warehouse.attempts."""
+        return self.ledger.attempts(tables, since)
+
+    def quarantine(self, tables: Collection[str] | None = None) -> pl.DataFrame:
+        """See Warehouse.quarantine."""
+        return self.ledger.aside(QUARANTINE, tables)
+
+    def drift(self, tables: Collection[str] | None = None) -> pl.DataFrame:
+        """Rows of DRIFT_SCHEMA."""
+        return self.ledger.aside(DRIFT, tables)
+
+    def sql(self, query: str, *, dialect: str = "duckdb") -> pl.DataFrame:
+        """See Warehouse.sql."""
+        return queries.run(query, dialect, self._sources(), self.root)
+
+    def count_days(self, dataset: Dataset, start: date | None = None, end: date | None = None) -> pl.DataFrame:
+        """What the partitions hold, to compare with the evidence: columns day, rows, distinct_keys."""
+        rows = merge.with_keys(self.read(dataset, start, end, [DAY, *dataset.key_columns]), dataset)
+        distinct = pl.struct(merge.key_names(dataset)).n_unique().cast(pl.Int64).alias("distinct_keys")
+        counted = rows.group_by(pl.col(DAY).alias("day")).agg(pl.len().cast(pl.Int64).alias("rows"), distinct)
+        return counted.sort("day")
+
+    # upkeep
+
+    def tables(self) -> list[str]:
+        """Names of the catalogue's tables that have rows, in its order."""
+        found = []
+        for name, dataset in self.datasets.items():
+            actions = data_table(self.root, dataset).actions()
+            if "num_records" in actions.columns and actions["num_records"].sum():
+                found.append(name)
+        return found
+
+    def compact(self, tables: Collection[str] | None = None) -> dict[str, int]:
+        """Join small files; returns files removed by table."""
+        return {name: self._upkeep(name, lambda t: t.compact(_TARGET_FILE)) for name in self._present(tables)}
+
+    def vacuum(self, tables: Collection[str] | None = None, keep: timedelta = RETENTION) -> dict[str, int]:
+        """Delete files that no version younger than `keep` needs; returns files removed by table."""
+        return {name: self._upkeep(name, lambda t: t.vacuum(keep)) for name in self._present(tables)}
+
+    def disk_usage(self) -> dict[str, int]:
+        """Bytes on disk of each table that is there (old versions and logs included)."""
+        usage = {}
+        for name in self._present(None):
+            total = 0
+            for folder, _, files in os.walk(self.root / name):
+                for file in files:
+                    with contextlib.suppress(FileNotFoundError):  # vacuumed meanwhile
+                        total += (Path(folder) / file).stat().st_size
+            usage[name] = total
+        return usage
+
+    def _upkeep(self, name: str, work: Callable[[Table], int]) -> int:
+        with lock(self.root, name.removesuffix("_vintages")):
+            return work(self._table(name))
+
+    def _table(self, name: str) -> Table:
+        if name in SCHEMAS:
+            return self.ledger.table(name)
+        dataset = self.datasets[name.removesuffix("_vintages")]
+        return (vintage_table if name.endswith("_vintages") else data_table)(self.root, dataset)
+
+    def _present(self, tables: Collection[str] | None) -> list[str]:
+        names = [n for t in self.datasets for n in (t, f"{t}_vintages")] + [EVIDENCE, ATTEMPTS, QUARANTINE, DRIFT]
+        there = [n for n in names if (self.root / n / "_delta_log").is_dir()]
+        return there if tables is None else [n for n in there if n in set(tables)]
+
+    @staticmethod
+    def _rows(table: Table, start: date | None, end: date | None) -> pl.LazyFrame:
+        files = None
+        actions = table.actions()
+        if actions.height:
+            month = pl.col(f"partition.{MONTH}")
+            if start is not None:
+                actions = actions.filter(month >= month_of(start))
+            if end is not None:
+                actions = actions.filter(month <= month_of(end))
+            files = [str(table.path / p) for p in actions["path"]]
+        frame = table.scan(files)
+        if start is not None:
+            frame = frame.filter(pl.col(DAY) >= start)
+        if end is not None:
+            frame = frame.filter(pl.col(DAY) <= end)
+        return frame
+
+    def _sources(self) -> dict[str, queries.Source]:
+        sources: dict[str, queries.Source] = {}
+        for name, dataset in self.datasets.items():
+            raw = {n: t for n, t in stored_schema(dataset).items() if n != MONTH}
+            vintages = {**raw, merge.SUPERSEDED_AT: INSTANT}
+            sources[name] = queries.Source(name, self._table(name).files, raw, dataset)
+            old = f"{name}_vintages"
+            sources[old] = queries.Source(old, self._table(old).files, vintages, None)
+            for alias in dataset.aliases:
+                sources.setdefault(alias, sources[name])
+        for name, schema in SCHEMAS.items():
+            sources[name] = queries.Source(name, self._table(name).files, schema, None)
+        return sources

@@ -1,0 +1,166 @@
+"""The tables about the tables: evidence, attempts, quarantine, drift (decision 5).
+
+Belongs here: storing and reading these four. Not here: what goes into them (merge, facts, replace).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from gbpm_dagster.warehouse.delta import Table, day_predicate, explained
+from gbpm_dagster.warehouse.locks import lock
+from gbpm_dagster.warehouse.protocol import (
+    ATTEMPT_SCHEMA,
+    DRIFT_SCHEMA,
+    EVIDENCE_SCHEMA,
+    QUARANTINE_SCHEMA,
+)
+
+EVIDENCE, ATTEMPTS, QUARANTINE, DRIFT = "gbpm_evidence", "gbpm_attempts", "gbpm_quarantine", "gbpm_drift"
+YEAR = "_year"
+"""Second partition column of the evidence: a write rewrites a year of one table, so files stay few and small."""
+
+SCHEMAS: dict[str, dict[str, Any]] = {
+    EVIDENCE: EVIDENCE_SCHEMA,
+    ATTEMPTS: ATTEMPT_SCHEMA,
+    QUARANTINE: QUARANTINE_SCHEMA,
+    DRIFT: DRIFT_SCHEMA,
+}
+_MANY_FILES = 50
+_VACUUM_EVERY = 200  # commits
+_KEEP = timedelta(hours=6)  # nobody reads old versions of these; a reader needs its files for seconds
+
+
+class Ledger:
+    """The four tables under one root; every write is one commit under the table's lock."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def table(self, name: str) -> Table:
+        schema = dict(SCHEMAS[name])
+        if name == EVIDENCE:
+            return Table(self.root / name, {**schema, YEAR: pl.String}, ("table", YEAR))
+        return Table(self.root / name, schema, () if name == ATTEMPTS else ("table",))
+
+    # evidence
+
+    def evidence(
+        self, tables: Collection[str] | None = None, start: date | None = None, end: date | None = None
+    ) -> pl.DataFrame:
+        """Rows of EVIDENCE_SCHEMA of these tables and days, sorted by table and day."""
+        store = self.table(EVIDENCE)
+        wanted: dict[str, Collection[str]] = {} if tables is None else {"table": tables}
+        if start and end:
+            wanted[YEAR] = [str(y) for y in range(start.year, end.year + 1)]
+        where = _between("day", start, end)
+        return store.read(store.files(**wanted), where).select(list(EVIDENCE_SCHEMA)).sort("table", "day")
+
+    def forget(self, table: str, days: Collection[date]) -> bool:
+        """Remove the evidence of these days; False if there was none."""
+        return self._change_evidence(table, days, None)
+
+    def put_evidence(self, table: str, rows: pl.DataFrame) -> None:
+        """Replace the evidence of the days in `rows`: one commit for all of them."""
+        self._change_evidence(table, rows.get_column("day").to_list(), rows)
+
+    def _change_evidence(self, table: str, days: Collection[date], rows: pl.DataFrame | None) -> bool:
+        if not days:
+            return False
+        years = sorted({str(d.year) for d in days})
+        with lock(self.root, EVIDENCE):
+            store = self.table(EVIDENCE)
+            before = store.read(store.files(table=[table], **{YEAR: years}))
+            kept = before.filter(~pl.col("day").is_in(list(days)))
+            if rows is None and kept.height == before.height:
+                return False
+            if rows is not None:
+                added = rows.with_columns(pl.col("day").dt.strftime("%Y").alias(YEAR)).select(kept.columns)
+                kept = pl.concat([kept, added.cast(kept.schema)])
+            # A year whose last row goes must still be named, hence the predicate over the years asked.
+            which = " OR ".join(f"{YEAR} = '{y}'" for y in years)
+            store.overwrite(kept.sort("day"), f"\"table\" = '{table}' AND ({which})")
+            self._tidy(store)
+            return True
+
+    # attempts
+
+    def attempts(self, tables: Collection[str] | None = None, since: datetime | None = None) -> pl.DataFrame:
+        """Rows of ATTEMPT_SCHEMA, sorted by table, day, at."""
+        where = pl.lit(True)
+        if tables is not None:
+            where &= pl.col("table").is_in(list(tables))
+        if since is not None:
+            where &= pl.col("at") >= since
+        return self.table(ATTEMPTS).read(where=where).sort("table", "day", "at", maintain_order=True)
+
+    def last_attempts(self, table: str, days: Collection[date]) -> dict[date, dict[str, Any]]:
+        """The newest attempt of each day that got an answer (failed ones say nothing about the source's content)."""
+        rows = self.table(ATTEMPTS).read(
+            where=(pl.col("table") == table) & pl.col("day").is_in(list(days)) & (pl.col("outcome") != "failed")
+        )
+        return {r["day"]: r for r in rows.sort("at", maintain_order=True).iter_rows(named=True)}
+
+    def add_attempts(self, rows: Sequence[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        with lock(self.root, ATTEMPTS):
+            store = self.table(ATTEMPTS)
+            store.append(pl.DataFrame(rows, schema=ATTEMPT_SCHEMA, orient="row"))
+            if len(store.files()) > _MANY_FILES:
+                store.compact(64 << 20)
+            self._tidy(store)
+
+    # quarantine and drift
+
+    def put_aside(self, name: str, table: str, days: Collection[date], rows: Sequence[dict[str, Any]]) -> None:
+        """Replace the quarantined (or drifted) records of these days of one table by `rows`."""
+        if not rows and not self._has_aside(self.table(name), table, days):
+            return
+        with lock(self.root, name):
+            store = self.table(name)
+            frame = pl.DataFrame(list(rows), schema=SCHEMAS[name], orient="row")
+            store.overwrite(frame, f"\"table\" = '{table}' AND {day_predicate(days, 'day')}")
+            if len(store.files(table=[table])) > _MANY_FILES:
+                store.compact(64 << 20)
+            self._tidy(store)
+
+    def aside(self, name: str, tables: Collection[str] | None = None) -> pl.DataFrame:
+        store = self.table(name)
+        files = store.files() if tables is None else store.files(table=tables)
+        return store.read(files).sort("table", "day", maintain_order=True)
+
+    @staticmethod
+    def _has_aside(store: Table, table: str, days: Collection[date]) -> bool:
+        actions = store.actions()
+        if not actions.height:
+            return False
+        near = actions.filter(
+            (pl.col("partition.table") == table) & (pl.col("min.day") <= max(days)) & (pl.col("max.day") >= min(days))
+        )
+        files = [str(store.path / p) for p in near.get_column("path")]
+        if not files:
+            return False
+        with explained(store.path, "reading the table"):
+            found = store.scan(files).filter(pl.col("day").is_in(list(days))).select(pl.len()).collect()
+        return bool(found.item())
+
+    @staticmethod
+    def _tidy(store: Table) -> None:
+        if store.version and store.version % _VACUUM_EVERY == 0:
+            store.vacuum(_KEEP)
+
+
+def _between(column: str, start: date | None, end: date | None) -> pl.Expr | None:
+    where = None
+    if start is not None:
+        where = pl.col(column) >= start
+    if end is not None:
+        upper = pl.col(column) <= end
+        where = upper if where is None else where & upper
+    return where
