@@ -1,0 +1,257 @@
+"""The client of Elexon's API: one window in, its checked rows out.
+
+Belongs here: sending, the shared limit, retries, deadlines. Not here: what to ask (`plan`), what the bytes mean
+(`decode`, `answers`), which rows belong (`check`), writing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import TracebackType
+
+import filelock
+import httpx
+import polars as pl
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, stop_before_delay
+
+from gbpm_dagster import __version__
+from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.elexon import answers
+from gbpm_dagster.elexon.check import Sorted, sort_rows
+from gbpm_dagster.elexon.decode import Decoded, NotRows, decode
+from gbpm_dagster.elexon.errors import BadAnswer, RowsOutsideWindow, SourceError, SourceUnavailable
+from gbpm_dagster.elexon.plan import Window, request
+from gbpm_dagster.elexon.ratelimit import RateLimit
+
+log = logging.getLogger(__name__)
+
+LONGEST_BACKOFF_S = 60.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The rows of one window, and the account of the answer: fetched = len(rows) + outside + len(quarantined).
+
+    rows: `frame_schema(dataset)`; their window value lies in `[start, end)` and their day is wanted.
+    outside: rows on the inclusive end that the next window has too, and rows of days not wanted.
+    quarantined: (London day if known, reason, record JSON). drift: (day, unknown column, JSON of key and value).
+    requests: tries on the wire; retries: those after the first. bytes: size of the answer's JSON.
+    """
+
+    window: Window
+    rows: pl.DataFrame
+    fetched: int
+    outside: int
+    quarantined: list[tuple[date | None, str, str]]
+    drift: list[tuple[date | None, str, str]]
+    absent_columns: tuple[str, ...]
+    unknown_columns: tuple[str, ...]
+    requests: int
+    bytes: int
+    received_at: datetime
+    url: str
+    retries: int
+
+
+@dataclass(slots=True)
+class _Answer:
+    decoded: Decoded
+    sorted: Sorted
+    bytes: int
+    received_at: datetime
+    url: str
+
+
+@dataclass(slots=True)
+class _Tries:
+    started: float
+    count: int = 0
+
+
+class ElexonSource:
+    """Elexon's API at one base address; an async context manager.
+
+    max_requests_per_second: shared with every process that uses the same `state_dir`. max_concurrency: requests in
+    flight at once in this object. request_timeout_s: one try; request_deadline_s: one window with all its tries.
+    backoff_base_s: the first wait before a retry, doubled each time, with jitter; Retry-After counts where given.
+    on_request: told the URL of every try.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        max_requests_per_second: float = 5.0,
+        max_concurrency: int = 4,
+        request_timeout_s: float = 60,
+        request_deadline_s: float = 300,
+        max_attempts: int = 6,
+        backoff_base_s: float = 0.5,
+        state_dir: Path,
+        on_request: Callable[[str], None] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.state_dir = state_dir
+        self._concurrency, self._attempts = max_concurrency, max_attempts
+        self._timeout, self._deadline, self._backoff = request_timeout_s, request_deadline_s, backoff_base_s
+        self._limit = RateLimit(self.base_url, max_requests_per_second, state_dir)
+        self._free = asyncio.Semaphore(max_concurrency)
+        self._on_request = on_request or (lambda url: None)
+        self._sleep = sleep
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> ElexonSource:
+        self._client = httpx.AsyncClient(
+            headers={"Accept": "application/json", "User-Agent": f"gbpm_dagster/{__version__}"},
+            timeout=httpx.Timeout(self._timeout),
+            limits=httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def fetch(self, dataset: Dataset, window: Window) -> Batch:
+        """All rows of a window, typed and checked; raises SourceError (see `errors` for its kinds)."""
+        tries = _Tries(time.monotonic())
+        try:
+            answer = await self._answer(dataset, window, tries)
+            if answer.sorted.strays:
+                # Once more: a cache or proxy may have mixed up two answers. Twice the same is a wrong parameter.
+                log.warning(
+                    "%s, %s: %s rows outside the window; asking again", dataset.table, window, answer.sorted.strays
+                )
+                answer = await self._answer(dataset, window, tries)
+            if answer.sorted.strays:
+                raise _outside(dataset, window, answer)
+        except SourceError as error:
+            error.tries, error.seconds = tries.count, time.monotonic() - tries.started
+            raise
+        return _batch(window, answer, tries.count)
+
+    async def _answer(self, dataset: Dataset, window: Window, tries: _Tries) -> _Answer:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(lambda e: isinstance(e, SourceError) and e.error_class == "transient"),
+            stop=stop_after_attempt(self._attempts) | stop_before_delay(self._deadline),
+            wait=self._wait,
+            sleep=self._sleep,
+            before_sleep=lambda state: log.info("%s; trying again", state.outcome and state.outcome.exception()),
+            reraise=True,
+        )
+        ends = time.monotonic() + self._deadline
+        async for attempt in retrying:
+            with attempt:
+                return await self._try(dataset, window, tries, ends)
+        raise AssertionError("tenacity ended without an answer or an error")
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, SourceError) else None
+        if asked is not None:
+            return asked + random.uniform(0, self._backoff)
+        grown = min(LONGEST_BACKOFF_S, self._backoff * 2 ** (state.attempt_number - 1))
+        return grown * random.uniform(0.5, 1.5)
+
+    async def _try(self, dataset: Dataset, window: Window, tries: _Tries, ends: float) -> _Answer:
+        async with self._free:
+            await self._slot(dataset, window)
+            tries.count += 1
+            response = await self._send(dataset, window, min(self._timeout, max(ends - time.monotonic(), 0.001)))
+        received = datetime.now(UTC)
+        failure = answers.failure(dataset, window, response)
+        if failure is not None:
+            raise failure
+        body = response.content
+        try:
+            decoded = await asyncio.to_thread(decode, dataset, body)
+        except NotRows as error:
+            detail = f"the source answered {response.url} with {error}"
+            raise BadAnswer(table=dataset.table, window=window, status=200, detail=detail) from None
+        placed = await asyncio.to_thread(sort_rows, dataset, window, decoded.rows)
+        return _Answer(decoded, placed, len(body), received, str(response.url))
+
+    async def _slot(self, dataset: Dataset, window: Window) -> None:
+        try:
+            await self._limit.acquire()
+        except (OSError, filelock.Timeout) as error:
+            raise SourceError(
+                table=dataset.table,
+                window=window,
+                detail=f"the shared request limit in {self.state_dir} cannot be kept ({error})",
+                advice="Set GBPM_STATE_DIR to a folder that this user can write, or free space there",
+            ) from error
+
+    async def _send(self, dataset: Dataset, window: Window, timeout: float) -> httpx.Response:
+        if self._client is None:
+            raise RuntimeError("ElexonSource must be entered first: `async with ElexonSource(...) as source`")
+        asked = request(dataset, window)
+        url = httpx.URL(self.base_url + asked.path, params=asked.params)
+        self._on_request(str(url))
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._client.get(url)
+        except (TimeoutError, httpx.TimeoutException):
+            detail = f"no whole answer from {url} within {timeout:.0f} s"
+            raise SourceUnavailable(table=dataset.table, window=window, detail=detail) from None
+        except httpx.DecodingError as error:
+            detail = f"the answer from {url} cannot be unpacked ({error})"
+            raise BadAnswer(table=dataset.table, window=window, status=200, detail=detail) from None
+        except httpx.TransportError as error:
+            raise self._unreachable(dataset, window, error) from error
+
+    def _unreachable(self, dataset: Dataset, window: Window, error: httpx.TransportError) -> SourceError:
+        reason = str(error) or type(error).__name__
+        if isinstance(error, httpx.ConnectError):
+            detail = f"no connection to {self.base_url} ({reason})"
+        else:
+            detail = f"the connection to {self.base_url} broke ({reason})"
+        return SourceUnavailable(
+            table=dataset.table,
+            window=window,
+            detail=detail,
+            advice="Check that this machine is online and that ELEXON_BASE_URL is right, then run it again",
+        )
+
+
+def _outside(dataset: Dataset, window: Window, answer: _Answer) -> RowsOutsideWindow:
+    placed = answer.sorted
+    return RowsOutsideWindow(
+        table=dataset.table,
+        window=window,
+        status=200,
+        detail=(
+            f"{placed.strays:,} of {answer.decoded.fetched:,} rows from {answer.url} lie outside the window asked "
+            f"for: by {dataset.endpoint.selects} they are of {placed.stray_span}"
+        ),
+    )
+
+
+def _batch(window: Window, answer: _Answer, requests: int) -> Batch:
+    decoded, placed = answer.decoded, answer.sorted
+    return Batch(
+        window=window,
+        rows=placed.rows,
+        fetched=decoded.fetched,
+        outside=placed.outside,
+        quarantined=[*decoded.quarantined, *placed.quarantined],
+        drift=decoded.drift,
+        absent_columns=decoded.absent_columns,
+        unknown_columns=decoded.unknown_columns,
+        requests=requests,
+        bytes=answer.bytes,
+        received_at=answer.received_at,
+        url=answer.url,
+        retries=requests - 1,
+    )
