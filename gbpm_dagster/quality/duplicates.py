@@ -23,7 +23,7 @@ from gbpm_dagster.quality.result import (
     count,
     nothing_to_check,
 )
-from gbpm_dagster.warehouse.protocol import Warehouse
+from gbpm_dagster.warehouse.protocol import DAY, Warehouse
 
 BATCH_ROWS = 5_000_000
 """Rows grouped by one query: bounds its memory."""
@@ -40,6 +40,12 @@ def spans_days(dataset: Dataset) -> bool:
     """True where a key could wrongly stand in two partitions: no time in the key decides the day."""
     timed = any(dataset.column(k).kind in (Kind.DATE, Kind.INSTANT) for k in dataset.key)
     return not timed and not once_a_day(dataset)
+
+
+def view_hides_rows(dataset: Dataset) -> bool:
+    """True where SQL shows less than the partitions hold: older publications of a key, keys that were withdrawn."""
+    versioned_by_day = dataset.partition_field in dataset.version and dataset.partition_field not in dataset.key
+    return versioned_by_day or "DEL" in dataset.version_order
 
 
 def check_duplicates(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> CheckResult:
@@ -74,11 +80,30 @@ def _evidence(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> p
 
 def _counts(warehouse: Warehouse, dataset: Dataset, days: Sequence[date], evidence: pl.DataFrame) -> pl.DataFrame:
     rows = dict(zip(evidence["day"].to_list(), evidence["rows"].to_list(), strict=True))
+    ask = _counts_read if view_hides_rows(dataset) else _counts_asked
     frames = [
-        warehouse.sql(sql.rows_and_keys(dataset, part)).select(pl.col(n).cast(t) for n, t in _COUNTS.items())
+        ask(warehouse, dataset, part).select(pl.col(n).cast(t) for n, t in _COUNTS.items())
         for part in batches(days, rows, BATCH_ROWS)
     ]
     return pl.concat([pl.DataFrame(schema=_COUNTS), *frames]).filter(pl.col("day").is_in(list(days)))
+
+
+def _counts_asked(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> pl.DataFrame:
+    return warehouse.sql(sql.rows_and_keys(dataset, days))
+
+
+def _counts_read(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> pl.DataFrame:
+    """The same counts from the partitions themselves."""
+    grouped = _grouped(warehouse, dataset, days)
+    return grouped.group_by("day").agg(rows=pl.col("n").sum(), keys=pl.len()).sort("day")
+
+
+def _grouped(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> pl.DataFrame:
+    """day, the key's columns (fallback applied) and n, the rows that share them."""
+    fallback = dict(dataset.unit_fallback)
+    rows = warehouse.read(dataset, min(days), max(days), columns=[DAY, *dataset.key_columns])
+    key = [pl.coalesce(k, fallback[k]) if k in fallback else pl.col(k) for k in dataset.key]
+    return rows.select(pl.col(DAY).alias("day"), *key).group_by("day", *dataset.key).agg(n=pl.len())
 
 
 def _compared(evidence: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
@@ -104,11 +129,28 @@ def _repeated(
     suspects = stored.filter(pl.col("rows") > pl.col("keys"))["day"].to_list() if within else list(days)
     if not suspects:
         return 0, []
-    found = warehouse.sql(sql.repeated_keys(dataset, suspects, within_day=within, limit=SAMPLE))
+    if view_hides_rows(dataset):
+        found = _repeated_read(warehouse, dataset, suspects)
+    else:
+        found = warehouse.sql(sql.repeated_keys(dataset, suspects, within_day=within, limit=SAMPLE))
     if found.is_empty():
         return 0, []
     sample = [{k: _plain(v) for k, v in row.items()} for row in found.drop("groups", "extra").iter_rows(named=True)]
     return int(found["extra"][0]), sample
+
+
+def _repeated_read(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> pl.DataFrame:
+    """As `sql.repeated_keys`, from the partitions themselves, a day's keys by themselves."""
+    parts = [_grouped(warehouse, dataset, [day]).filter(pl.col("n") > 1) for day in days]
+    found = pl.concat(parts).sort("n", "day", descending=[True, False])
+    return found.select(
+        *dataset.key,
+        "n",
+        first_day="day",
+        last_day="day",
+        groups=pl.len(),
+        extra=(pl.col("n").cast(pl.Int64) - 1).sum(),
+    ).head(SAMPLE)
 
 
 def _plain(value: Any) -> Any:
