@@ -26,6 +26,7 @@ from gbpm_dagster.demo.replay_recordings import LONDON, RECORDINGS, day_start, l
 WEEK = tuple(date(2024, 1, d) for d in range(1, 8))
 WIND, LONG, SHORT = date(2022, 1, 1), date(2024, 10, 27), date(2026, 3, 29)
 DAYS = (WIND, *WEEK, LONG, SHORT)
+DEMO_NOW = SHORT + timedelta(days=1)
 REMIT_DAYS = tuple(map(date.fromisoformat, ("2024-10-09", "2024-10-14", "2025-06-30", "2025-09-05", "2025-09-06")))
 WIDE = "series/FUELHH-INDO-ITSDO_{}.csv.gz"
 PORTAL_MID, FORECAST = "series/MID_2024_portal.csv.gz", "series/NDF-TSDF_day-ahead_2024-01-01_2024-12-01.ndjson.gz"
@@ -238,7 +239,7 @@ NOTES = {
     "bmrs_indo": HALF_HOURLY,
     "bmrs_itsdo": HALF_HOURLY,
     "bmrs_fuelhh": HALF_HOURLY,
-    "ref_bmunits": "The list of November 2025; unpartitioned, so in scope without days.",
+    "ref_bmunits": "The list of November 2025. A snapshot is of the day it is asked for: in scope is the demo's now.",
 }
 
 
@@ -288,7 +289,7 @@ def judge(target: Path) -> tuple[dict[str, list[list[str]]], list[Row]]:
                 left_out.append({"table": table, "day": str(day), "reason": reason})
             else:
                 whole.append(day)
-        scope[table] = ranges(whole)
+        scope[table] = ranges(whole or [DEMO_NOW])
     return scope, left_out
 
 

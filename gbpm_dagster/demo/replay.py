@@ -224,7 +224,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--recordings", type=Path, default=RECORDINGS, help="folder of the recordings")
     options = parser.parse_args(argv)
     try:
-        rules = Withholding.load(options.withhold) if options.withhold else None
+        rules = Withholding.from_file(options.withhold) if options.withhold else None
         ReplayServer(options.recordings, rules, options.port).serve()
     except (ReplayError, RecordingsError, WithholdingError) as error:
         sys.stderr.write(f"{error}\n")

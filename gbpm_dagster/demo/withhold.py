@@ -77,7 +77,7 @@ class Withholding:
         self._used = [0] * len(self.rules)
 
     @classmethod
-    def load(cls, path: Path | str) -> Withholding:
+    def from_file(cls, path: Path | str) -> Withholding:
         """Rules from a JSON file: a list, or an object with the list under `rules`. Raises WithholdingError."""
         try:
             found = json.loads(Path(path).read_text(encoding="utf-8"))

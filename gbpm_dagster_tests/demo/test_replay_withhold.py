@@ -70,17 +70,17 @@ def test_a_bad_rule_is_named(rule: object, says: str) -> None:
 def test_a_bad_file_is_named(tmp_path) -> None:
     file = tmp_path / "rules.json"
     with pytest.raises(WithholdingError, match=r"rules\.json"):
-        Withholding.load(file)
+        Withholding.from_file(file)
     for text in ("{", "{}", '{"rules": [{"table": "x"}]}', "3"):
         file.write_text(text)
         with pytest.raises(WithholdingError, match=r"rules\.json"):
-            Withholding.load(file)
+            Withholding.from_file(file)
     file.write_text(json.dumps([{"table": "bmrs_mid", "day": "2024-01-04"}]))
-    assert Withholding.load(file).rules[0].kind == "day"
+    assert Withholding.from_file(file).rules[0].kind == "day"
 
 
 def test_the_demo_withholds_a_day_periods_and_a_storm_of_recorded_days() -> None:
-    rules, recorded = Withholding.load(DEFAULT_RULES), scope()
+    rules, recorded = Withholding.from_file(DEFAULT_RULES), scope()
     assert sorted(r.kind for r in rules.rules) == ["day", "periods", "storm"]
     assert len({r.table for r in rules.rules}) == 3
     for rule in rules.rules:
@@ -94,7 +94,7 @@ def test_the_server_hides_then_heals() -> None:
     week = {"from": "2024-01-01T00:00Z", "to": "2024-01-08T00:00Z"}
     indo = {"publishDateTimeFrom": "2024-01-06T00:00Z", "publishDateTimeTo": "2024-01-07T00:00Z"}
     before = {"publishDateTimeFrom": "2024-01-05T00:00Z", "publishDateTimeTo": "2024-01-06T00:00Z"}
-    with ReplayServer(withhold=Withholding.load(DEFAULT_RULES)) as server, httpx.Client() as client:
+    with ReplayServer(withhold=Withholding.from_file(DEFAULT_RULES)) as server, httpx.Client() as client:
 
         def rows(path: str, **params: str) -> list[dict[str, object]]:
             found: list[dict[str, object]] = client.get(server.base_url + path, params=params).json()["data"]
