@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx
+import orjson
 
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.elexon.envelope import quote
@@ -70,18 +71,18 @@ def failure(dataset: Dataset, window: Window, response: httpx.Response) -> Sourc
     if status in (408, 425, 429) or status >= 500:
         wait = retry_after(response.headers)
         asks = "" if wait is None else f", asking to wait {wait:.0f} s"
-        return SourceUnavailable(**known, detail=f"{said}{asks}: {quote(body)}", retry_after=wait)
+        return SourceUnavailable(**known, detail=f"{said}{asks}: {_problem(body)}", retry_after=wait)
     if status == HTTPStatus.BAD_REQUEST and (cap := cap_named(body)):
-        return _too_long(dataset, window, cap, f"{said}: {quote(body)}")
+        return _too_long(dataset, window, cap, f"{said}: {_problem(body)}")
     if 300 <= status < 400:
         detail = f"{said}, pointing to {response.headers.get('location', 'nowhere')}"
         return RequestRefused(**known, detail=detail, advice="Set ELEXON_BASE_URL to the API's present address")
     if status == HTTPStatus.NOT_FOUND:
-        detail = f"{said}: {quote(body)}. The path, or the name of a required parameter, is not known there"
+        detail = f"{said}: {_problem(body)}. The path, or the name of a required parameter, is not known there"
         return RequestRefused(**known, detail=detail)
     if 200 < status < 300:
         return BadAnswer(**known, detail=f"{said}, without rows")
-    return RequestRefused(**known, detail=f"{said}: {quote(body)}")
+    return RequestRefused(**known, detail=f"{said}: {_problem(body)}")
 
 
 def _too_long(dataset: Dataset, window: Window, cap: timedelta, detail: str) -> RequestRefused:
@@ -93,6 +94,21 @@ def _too_long(dataset: Dataset, window: Window, cap: timedelta, detail: str) -> 
         status=400,
         detail=f"{detail}; the window asked for is within that cap, or cannot be made smaller",
     )
+
+
+def _problem(body: bytes) -> str:
+    """What an error body says: the texts of its `errors`, its message or title, else its beginning."""
+    try:
+        problem = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return quote(body)
+    if not isinstance(problem, dict):
+        return quote(body)
+    errors = problem.get("errors")
+    lists = errors.values() if isinstance(errors, dict) else ()
+    texts = [str(text) for texts in lists for text in (texts if isinstance(texts, list) else [texts])]
+    said = texts or [str(problem[name]) for name in ("message", "detail", "title") if problem.get(name)][:1]
+    return quote("; ".join(said).encode(), 400) if said else quote(body)
 
 
 def _name(status: int) -> str:

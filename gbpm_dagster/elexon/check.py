@@ -6,51 +6,55 @@ Belongs here: sorting rows into kept, outside (shared edges, days not wanted), q
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import orjson
 import polars as pl
 
-from gbpm_dagster.catalogue.model import PERIOD_START, Dataset, Style
-from gbpm_dagster.elexon.decode import london_days, partition_days
+from gbpm_dagster.catalogue.model import PERIOD_START, Dataset, Kind, Style
+from gbpm_dagster.elexon import values
+from gbpm_dagster.elexon.decode import Decoded, london_days, partition_days
 from gbpm_dagster.elexon.plan import Window
-from gbpm_dagster.market.calendar import london_day
+from gbpm_dagster.market.calendar import HALF_HOUR, day_bounds, london_day
 
 LONDON_TZ = "Europe/London"
+Quarantine = list[tuple[date | None, str, str]]
 
 
 @dataclass(slots=True)
 class Sorted:
     """rows: inside `[start, end)` and of a wanted day. outside: how many stood on the shared inclusive end or on a
-    day not wanted. strays: how many lay outside the inclusive window, with the first and last such value."""
+    day not wanted. quarantined, drift: of the window's own rows, so that two windows do not both report the edge.
+    strays: how many lay outside the inclusive window, with the first and last such value; then nothing is kept.
+    """
 
     rows: pl.DataFrame
     outside: int
-    quarantined: list[tuple[date | None, str, str]]
+    quarantined: Quarantine
+    drift: list[tuple[date | None, str, str]]
     strays: int = 0
     stray_span: str = ""
 
 
-def sort_rows(dataset: Dataset, window: Window, rows: pl.DataFrame) -> Sorted:
-    """Each row's place with regard to its window (rest-api.md section 3, 4: both ends are included by the API)."""
-    if dataset.endpoint.style is Style.NONE or not rows.height:
-        return Sorted(rows, 0, [])
-    quarantined: list[tuple[date | None, str, str]] = []
-    if dataset.endpoint.selects == PERIOD_START:
-        rows = _drop_impossible_periods(dataset, rows, quarantined)
+def sort_rows(dataset: Dataset, window: Window, decoded: Decoded) -> Sorted:
+    """Each row's place with regard to its window (rest-api.md sections 3 and 4: the API includes both ends)."""
+    rows = decoded.rows
+    if dataset.endpoint.style is Style.NONE:
+        return Sorted(rows, 0, decoded.quarantined, decoded.drift)
+    own = [entry for entry in decoded.quarantined if not _on_edge(dataset, window, entry[2])]
+    outside = len(decoded.quarantined) - len(own)
+    if not rows.height:
+        return Sorted(rows, outside, own, decoded.drift)
     place = _place(dataset, window, rows)
-    strays = rows.filter(~place["inclusive"])
-    if strays.height:
-        at = place.filter(~place["inclusive"])["at"]
-        return Sorted(rows, 0, quarantined, strays.height, f"{at.min()!s} to {at.max()!s}")
-    odd = rows.filter(place["odd"])
-    for row, asked, own in zip(odd.iter_rows(named=True), *_days(place.filter(place["odd"])), strict=True):
-        reason = (
-            f"{dataset.partition_field} is of {own}, but {_by(dataset)} is of {asked}: the row belongs to two days"
-        )
-        quarantined.append((asked, reason, _record(row)))
-    kept = rows if bool(place["kept"].all()) else rows.filter(place["kept"])
-    return Sorted(kept, rows.height - kept.height - odd.height, quarantined)
+    stray = place.filter(~pl.col("inclusive"))["at"]
+    if stray.len():
+        return Sorted(rows, 0, [], [], stray.len(), f"{stray.min()!s} to {stray.max()!s}")
+    odd = _odd(dataset, rows, place)
+    kept = place["kept"]
+    inside = rows if bool(kept.all()) else rows.filter(kept)
+    drift = [d for d, i in zip(decoded.drift, decoded.drift_rows, strict=True) if i is None or kept[i]]
+    return Sorted(inside, outside + rows.height - inside.height - len(odd), own + odd, drift)
 
 
 def _place(dataset: Dataset, window: Window, rows: pl.DataFrame) -> pl.DataFrame:
@@ -62,56 +66,74 @@ def _place(dataset: Dataset, window: Window, rows: pl.DataFrame) -> pl.DataFrame
         edge = london_day(window.end) if dataset.endpoint.style is Style.RANGE else last
         frame = frame.with_columns(inclusive=at.is_between(first, edge), inside=at.is_between(first, last))
     else:
-        closed = "both" if dataset.endpoint.style is Style.RANGE else "left"
+        until_end = at <= window.end if dataset.endpoint.style is Style.RANGE else at < window.end
         frame = frame.with_columns(
-            inclusive=at.is_between(window.start, window.end, closed=closed),  # type: ignore[arg-type]
+            inclusive=(at >= window.start) & until_end,
             inside=at.is_between(window.start, window.end, closed="left"),
         )
     wanted, agree = pl.col("day").is_in(list(window.days)), pl.col("day") == pl.col("own")
     return frame.with_columns(
-        kept=pl.col("inside") & wanted & agree,
-        odd=pl.col("inside") & wanted & ~agree,
+        inclusive=pl.col("inclusive") | ~pl.col("possible"),
+        kept=pl.col("possible") & pl.col("inside") & wanted & agree,
+        odd=~pl.col("possible") | (pl.col("inside") & wanted & ~agree),
     )
 
 
 def _selected(dataset: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
-    """Columns `at`, the value by which the window selects the row, and `day`, its London day."""
+    """Columns `at` (the value by which the window selects the row), `day` (its London day) and `possible`."""
     if dataset.endpoint.selects == PERIOD_START:
-        return rows.select(_period_start().alias("at"), pl.col("settlementDate").alias("day"))
+        day, period = pl.col("settlementDate"), pl.col("settlementPeriod")
+        start = _midnight(day) + pl.duration(minutes=30 * (period.clip(0, 51) - 1))  # clipped lest it overflow
+        possible = period.is_between(1, 50) & (start < _midnight(day.dt.offset_by("1d")))
+        return rows.select(start.alias("at"), day.alias("day"), possible.alias("possible"))
     at = rows.get_column(dataset.endpoint.selects)
-    kind = dataset.column(dataset.endpoint.selects).kind
-    return pl.DataFrame({"at": at, "day": london_days(at, kind)})
+    day_of = london_days(at, dataset.column(dataset.endpoint.selects).kind)
+    return pl.DataFrame({"at": at, "day": day_of}).with_columns(possible=True)
 
 
 def _midnight(day: pl.Expr) -> pl.Expr:
     return day.cast(pl.Datetime("us")).dt.replace_time_zone(LONDON_TZ).dt.convert_time_zone("UTC")
 
 
-def _period_start() -> pl.Expr:
-    """Local midnight in UTC + 30 min x (period - 1) (rest-api.md section 7)."""
-    period = pl.col("settlementPeriod").clip(0, 51)  # beyond them is impossible anyway, and must not overflow
-    return _midnight(pl.col("settlementDate")) + pl.duration(minutes=30 * (period - 1))
+def _odd(dataset: Dataset, rows: pl.DataFrame, place: pl.DataFrame) -> Quarantine:
+    """Rows in the window whose period does not exist, or whose partition is another day than the one asked for."""
+    if not bool(place["odd"].any()):
+        return []
+    by = "its settlement period" if dataset.endpoint.selects == PERIOD_START else dataset.endpoint.selects
+    found: Quarantine = []
+    for row, of in zip(
+        rows.filter(place["odd"]).iter_rows(named=True), place.filter(pl.col("odd")).rows(named=True), strict=True
+    ):
+        reason = (
+            f"{dataset.partition_field} is of {of['own']}, but {by} is of {of['day']}: the row belongs to two days"
+        )
+        if not of["possible"]:
+            reason = f"settlementPeriod: {row['settlementDate']} has no period {row['settlementPeriod']}"
+        found.append((of["day"], reason, orjson.dumps(row, option=orjson.OPT_UTC_Z).decode()))
+    return found
 
 
-def _drop_impossible_periods(
-    dataset: Dataset, rows: pl.DataFrame, quarantined: list[tuple[date | None, str, str]]
-) -> pl.DataFrame:
-    day = pl.col("settlementDate")
-    possible = pl.col("settlementPeriod").is_between(1, 50) & (_period_start() < _midnight(day.dt.offset_by("1d")))
-    marked = rows.with_columns(__possible=possible)
-    for row in marked.filter(~pl.col("__possible")).drop("__possible").iter_rows(named=True):
-        reason = f"settlementPeriod: {row['settlementDate']} has no period {row['settlementPeriod']}"
-        quarantined.append((row["settlementDate"], reason, _record(row)))
-    return marked.filter(pl.col("__possible")).drop("__possible")
+def _on_edge(dataset: Dataset, window: Window, record: str) -> bool:
+    """Whether a row that could not be read is another window's: on the inclusive end, or of a day not wanted."""
+    row = orjson.loads(record)
+    if not isinstance(row, dict):
+        return False
+    try:
+        at, day = _selected_by(dataset, row)
+    except (ValueError, OverflowError):
+        return False
+    if at is None:
+        return london_day(window.start) <= day < london_day(window.end) and day not in window.days
+    return window.start <= at <= window.end and (at == window.end or day not in window.days)
 
 
-def _days(place: pl.DataFrame) -> tuple[list[date], list[date]]:
-    return place["day"].to_list(), place["own"].to_list()
-
-
-def _by(dataset: Dataset) -> str:
-    return "its settlement period" if dataset.endpoint.selects == PERIOD_START else dataset.endpoint.selects
-
-
-def _record(row: dict[str, object]) -> str:
-    return orjson.dumps(row, option=orjson.OPT_UTC_Z).decode()
+def _selected_by(dataset: Dataset, row: dict[str, Any]) -> tuple[datetime | None, date]:
+    """The window value of one row as it came: (instant if it has one, London day); raises ValueError."""
+    if dataset.endpoint.selects == PERIOD_START:
+        day = values.day(row.get("settlementDate"))
+        return day_bounds(day)[0] + HALF_HOUR * (values.integer(row.get("settlementPeriod")) - 1), day
+    value = row.get(dataset.endpoint.selects)
+    if dataset.column(dataset.endpoint.selects).kind is Kind.DATE:
+        return None, values.day(value)
+    at = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=values.instant(value))
+    return at, london_day(at)

@@ -5,14 +5,21 @@ Belongs here: the choice between the fast and the exact path, and the London day
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Kind
 from gbpm_dagster.elexon import exact, fast
 from gbpm_dagster.elexon.envelope import NotRows
 from gbpm_dagster.elexon.exact import Decoded
+from gbpm_dagster.market.calendar import day_bounds, days, london_day
+from gbpm_dagster.warehouse.protocol import INSTANT
 
 __all__ = ["Decoded", "NotRows", "decode", "partition_days"]
+
+MOST_DAYS = 1000
+"""Above so many days between the first and the last instant they are converted one by one."""
 
 
 def decode(dataset: Dataset, body: bytes) -> Decoded:
@@ -29,4 +36,15 @@ def partition_days(dataset: Dataset, rows: pl.DataFrame) -> pl.Series:
 
 def london_days(series: pl.Series, kind: Kind) -> pl.Series:
     """The London day (Date) of a date or instant column."""
-    return series if kind is Kind.DATE else series.dt.convert_time_zone("Europe/London").dt.date()
+    if kind is Kind.DATE:
+        return series
+    low, high = series.min(), series.max()
+    if series.null_count() or not isinstance(low, datetime) or not isinstance(high, datetime):
+        return series.dt.convert_time_zone("Europe/London").dt.date()
+    first, last = london_day(low), london_day(high)
+    if (last - first).days > MOST_DAYS:
+        return series.dt.convert_time_zone("Europe/London").dt.date()
+    # A look-up among the few midnights: converting each instant to local time takes longer than parsing its text.
+    midnights = pl.Series([day_bounds(day)[0] for day in days(first, last)], dtype=INSTANT).to_physical()
+    place = midnights.search_sorted(series.to_physical(), side="right").cast(pl.Int32) - 1
+    return (place + (first - date(1970, 1, 1)).days).cast(pl.Date)

@@ -45,7 +45,7 @@ class SourceError(Exception):
 
     def __str__(self) -> str:
         where = f"{self.table}, {self.window}" if self.window else self.table
-        tried = f" (tried {self.tries} times in {self.seconds:.0f} s)" if self.tries > 1 else ""
+        tried = f" (tried {self.tries} times in {self.seconds:.1f} s)" if self.tries > 1 else ""
         return f"{where}: {self.detail}{tried}. {self.advice}."
 
 

@@ -24,13 +24,15 @@ class Decoded:
     """A body as typed rows (`frame_schema(dataset)`) and all that could not be one.
 
     fetched = len(rows) + len(quarantined). quarantined: (London day if known, reason, record JSON). drift: (day,
-    unknown column, JSON of the row's key and the value). absent_columns: those that some row does not have.
+    unknown column, JSON of the row's key and the value); drift_rows: the place in `rows` of each drift entry, None
+    if the row is quarantined. absent_columns: those that some row does not have.
     """
 
     rows: pl.DataFrame
     fetched: int
     quarantined: list[tuple[date | None, str, str]] = field(default_factory=list)
     drift: list[tuple[date | None, str, str]] = field(default_factory=list)
+    drift_rows: list[int | None] = field(default_factory=list)
     absent_columns: tuple[str, ...] = ()
     unknown_columns: tuple[str, ...] = ()
     fast: bool = False
@@ -70,7 +72,8 @@ def _rows(dataset: Dataset, outer: list[Any]) -> Iterator[Any]:
 class _Reader:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self.columns = [(c.name, c.kind, values.CONVERT[c.kind]) for c in dataset.columns]
+        self.columns = [(c.name, values.CONVERT[c.kind]) for c in dataset.columns]
+        self.kept = 0
         self.known = frozenset(dataset.names)
         self.required = required(dataset)
         self.taken: dict[str, list[Any]] = {name: [] for name in dataset.names}
@@ -86,35 +89,44 @@ class _Reader:
         if self.dataset.endpoint.rows_at and self.dataset.endpoint.rows_at in row:
             self._set_aside(row, f"{self.dataset.endpoint.rows_at} is not a list")
             return
+        place = self.kept
+        typed = self._typed(row)
+        if isinstance(typed, str):
+            self._set_aside(row, typed)
+        else:
+            for (name, _), value in zip(self.columns, typed, strict=True):
+                self.taken[name].append(value)
+            self.kept += 1
         if row.keys() != self.known:
-            self._note_columns(row)
+            self._note_columns(row, None if isinstance(typed, str) else place)
+
+    def _typed(self, row: dict[str, Any]) -> list[Any] | str:
+        """The row's values in the catalogue's order and types, or the reason why it cannot be a row."""
         typed: list[Any] = []
-        for name, _, convert in self.columns:
+        for name, convert in self.columns:
             value = row.get(name)
             try:
                 typed.append(None if value is None else convert(value))
             except ValueError as error:
-                self._set_aside(row, f"{name}: {error}")
-                return
+                return f"{name}: {error}"
         for group in self.required:
             if all(row.get(name) is None for name in group):
                 what = "null" if any(name in row for name in group) else "absent"
-                self._set_aside(row, f"{' and '.join(group)} {'are' if len(group) > 1 else 'is'} {what}")
-                return
-        for (name, _, _), value in zip(self.columns, typed, strict=True):
-            self.taken[name].append(value)
+                return f"{' and '.join(group)} {'are' if len(group) > 1 else 'is'} {what}"
+        return typed
 
     def finish(self) -> Decoded:
         self.out.rows = pl.DataFrame([_series(c.name, c.kind, self.taken[c.name]) for c in self.dataset.columns])
         self.out.absent_columns, self.out.unknown_columns = tuple(self.absent), tuple(self.unknown)
         return self.out
 
-    def _note_columns(self, row: dict[str, Any]) -> None:
+    def _note_columns(self, row: dict[str, Any], place: int | None) -> None:
         self.absent.update(dict.fromkeys(name for name in self.dataset.names if name not in row))
-        for name in row.keys() - self.known:
+        for name in sorted(row.keys() - self.known):
             self.unknown[name] = None
             record = {k: row.get(k) for k in self.dataset.key_columns} | {name: row[name]}
             self.out.drift.append((self._day(row), name, _dump(record)))
+            self.out.drift_rows.append(place)
 
     def _set_aside(self, row: Any, reason: str) -> None:
         self.out.quarantined.append((self._day(row), reason, _dump(row)))

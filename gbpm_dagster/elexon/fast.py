@@ -85,7 +85,8 @@ def _nothing_lost(array: bytes, columns: list[Column], raw: pl.DataFrame) -> boo
     polars raises), so equal counts of each type leave no room for a conversion.
     """
     text = np.frombuffer(array, dtype=np.uint8)
-    at = np.flatnonzero((text[:-3] == ord('"')) & (text[1:-2] == ord(":")))
+    at = np.flatnonzero(text[1:-2] == ord(":"))
+    at = at[text[at] == ord('"')]
     if at.size != raw.height * len(columns):
         return False
     after, then = text[at + 2], text[at + 3]

@@ -179,7 +179,7 @@ class ElexonSource:
         except NotRows as error:
             detail = f"the source answered {response.url} with {error}"
             raise BadAnswer(table=dataset.table, window=window, status=200, detail=detail) from None
-        placed = await asyncio.to_thread(sort_rows, dataset, window, decoded.rows)
+        placed = await asyncio.to_thread(sort_rows, dataset, window, decoded)
         return _Answer(decoded, placed, len(body), received, str(response.url))
 
     async def _slot(self, dataset: Dataset, window: Window) -> None:
@@ -203,7 +203,7 @@ class ElexonSource:
             async with asyncio.timeout(timeout):
                 return await self._client.get(url)
         except (TimeoutError, httpx.TimeoutException):
-            detail = f"no whole answer from {url} within {timeout:.0f} s"
+            detail = f"no whole answer from {url} within {timeout:g} s"
             raise SourceUnavailable(table=dataset.table, window=window, detail=detail) from None
         except httpx.DecodingError as error:
             detail = f"the answer from {url} cannot be unpacked ({error})"
@@ -245,8 +245,8 @@ def _batch(window: Window, answer: _Answer, requests: int) -> Batch:
         rows=placed.rows,
         fetched=decoded.fetched,
         outside=placed.outside,
-        quarantined=[*decoded.quarantined, *placed.quarantined],
-        drift=decoded.drift,
+        quarantined=placed.quarantined,
+        drift=placed.drift,
         absent_columns=decoded.absent_columns,
         unknown_columns=decoded.unknown_columns,
         requests=requests,
