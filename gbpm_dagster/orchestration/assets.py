@@ -3,8 +3,6 @@
 Belongs here: turning days asked for into events. Not here: fetching or judging (the Runtime does both).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from datetime import date

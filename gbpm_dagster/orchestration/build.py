@@ -18,11 +18,11 @@ def build_definitions(settings: Settings, runtime: Runtime | None = None) -> dg.
     """Assets and checks of the home's tables, the healer, jobs and schedules."""
     runtime = runtime or Runtime(settings)
     runtime.check_settings()
-    datasets = runtime.datasets
+    datasets, jobs = runtime.datasets, check_jobs()
     return dg.Definitions(
         assets=[build_asset(d, settings) for d in datasets],
-        jobs=list(check_jobs().values()),
-        schedules=build_schedules(datasets, runtime),
+        jobs=list(jobs.values()),
+        schedules=build_schedules(datasets, runtime, jobs),
         sensors=[build_healer(datasets, runtime)],
         resources={"gbpm": runtime},
         executor=dg.in_process_executor,

@@ -3,10 +3,8 @@
 Belongs here: when things run by themselves. Not here: what they do.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import dagster as dg
@@ -58,9 +56,10 @@ def check_jobs() -> dict[str, dg.JobDefinition]:
     }
 
 
-def build_schedules(datasets: Sequence[Dataset], runtime: Runtime) -> list[dg.ScheduleDefinition]:
+def build_schedules(
+    datasets: Sequence[Dataset], runtime: Runtime, jobs: Mapping[str, dg.JobDefinition]
+) -> list[dg.ScheduleDefinition]:
     """02:00 backfill of yesterday, 08:00 gap check, freshness every 15 minutes (Europe/London)."""
-    jobs = check_jobs()
     running = dg.DefaultScheduleStatus.RUNNING
     return [
         _daily_backfill(datasets, runtime),

@@ -147,7 +147,8 @@ def _free_port(host: str, port: int) -> int:
             probe.bind((host, port))
         except OSError as error:
             raise ServiceError(
-                f"port {port} on {host} is taken ({error.strerror}): choose another with --port or GBPM_PORT (0 = a free one)"
+                f"port {port} on {host} is taken ({error.strerror}): "
+                "choose another with --port or GBPM_PORT (0 = a free one)"
             ) from None
         return int(probe.getsockname()[1])
 
