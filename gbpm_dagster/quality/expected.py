@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -90,7 +91,19 @@ def expected_slots(dataset: Dataset, wanted: Sequence[date]) -> pl.DataFrame:
     Periods 1..N(D) of the day itself; in tables kept by publication those whose end lies in [t0(D), t0(D+1)): the
     last period of the day before and 1..N(D)-1.
     """
-    shift = 0 if by_publication(dataset) else 1
+    slots = _periods(tuple(wanted), by_publication(dataset))
+    dates = slots["date"].unique().to_list()
+    rows = pl.DataFrame(
+        {"date": dates, "expected": [dataset.completeness.expected_rows(d) for d in dates]},
+        schema={"date": pl.Date, "expected": pl.Int32},
+    )
+    return slots.join(rows, on="date", how="left", maintain_order="left").filter(pl.col("expected") > 0)
+
+
+@lru_cache(maxsize=8)
+def _periods(wanted: tuple[date, ...], published: bool) -> pl.DataFrame:
+    """day, date, period, end of each slot: the same for all tables that are wanted for these days."""
+    shift = 0 if published else 1
     slots = (
         day_frame(wanted)
         .with_columns(index=pl.int_ranges(shift, pl.col("periods") + shift, dtype=pl.Int32))
@@ -98,15 +111,9 @@ def expected_slots(dataset: Dataset, wanted: Sequence[date]) -> pl.DataFrame:
         .with_columns(end=pl.col("start") + pl.duration(minutes=30) * pl.col("index"))
     )
     first = pl.col("index") == 0
-    slots = slots.select(
+    return slots.select(
         "day",
         date=pl.when(first).then(pl.col("day").dt.offset_by("-1d")).otherwise("day"),
         period=pl.when(first).then("before").otherwise("index"),
         end="end",
     )
-    dates = slots["date"].unique().to_list()
-    rows = pl.DataFrame(
-        {"date": dates, "expected": [dataset.completeness.expected_rows(d) for d in dates]},
-        schema={"date": pl.Date, "expected": pl.Int32},
-    )
-    return slots.join(rows, on="date", how="left", maintain_order="left").filter(pl.col("expected") > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
@@ -148,9 +149,9 @@ def test_efa_block_out_of_range(block: int) -> None:
 
 
 @pytest.mark.parametrize("call", [sp_of, london_day, efa, lambda i: list(sp_range(i, i + HALF_HOUR))])
-def test_naive_instants_are_refused(call: object) -> None:
+def test_naive_instants_are_refused(call: Callable[[datetime], object]) -> None:
     with pytest.raises(ValueError, match="time zone"):
-        call(datetime(2024, 1, 1))  # type: ignore[operator]  # noqa: DTZ001
+        call(datetime(2024, 1, 1))  # noqa: DTZ001
 
 
 def test_days() -> None:
