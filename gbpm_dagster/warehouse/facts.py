@@ -109,7 +109,8 @@ def _slots(dataset: Dataset, current: pl.DataFrame) -> pl.DataFrame:
     place = _slot_place(dataset)
     if place is None:
         return days.with_columns(nothing)
-    counting = current.filter(pl.col(v).is_not_null() for v in dataset.completeness.values)
+    values = [pl.col(v).is_not_null() for v in dataset.completeness.values]
+    counting = current.filter(*values) if values else current
     slots = (
         counting.select(DAY, *place)
         .group_by(DAY, "date", "period")

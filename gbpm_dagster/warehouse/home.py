@@ -155,6 +155,8 @@ def own(home: Home, what: str = "gbpm") -> Iterator[None]:
             yield
         finally:
             os.ftruncate(handle, 0)
+            # Said, not left to close(): a program being started shares the open file for an instant.
+            fcntl.flock(handle, fcntl.LOCK_UN)
     finally:
         os.close(handle)
 

@@ -99,10 +99,10 @@ class Ledger:
             where &= pl.col("at") >= since
         return self.table(ATTEMPTS).read(where=where).sort("table", "day", "at", maintain_order=True)
 
-    def last_attempts(self, table: str, days: Collection[date]) -> dict[date, dict[str, Any]]:
+    def last_attempts(self, table: str, start: date, end: date) -> dict[date, dict[str, Any]]:
         """The newest attempt of each day that got an answer (failed ones say nothing about the source's content)."""
         rows = self.table(ATTEMPTS).read(
-            where=(pl.col("table") == table) & pl.col("day").is_in(list(days)) & (pl.col("outcome") != "failed")
+            where=(pl.col("table") == table) & pl.col("day").is_between(start, end) & (pl.col("outcome") != "failed")
         )
         return {r["day"]: r for r in rows.sort("at", maintain_order=True).iter_rows(named=True)}
 

@@ -112,7 +112,9 @@ def combine(dataset: Dataset, answer: Answer, stored: pl.DataFrame, asked: pl.Da
 
     stored: stored_schema rows of those days, keys unique. asked: one row a day of the answer: _day, _asked_at (when
     the answer came) and _known (when the stored partition was last confirmed, or null). A stored row whose key the
-    answer lacks is removed, unless the answer is older than what is known of the day.
+    answer lacks is removed, unless the answer is older than what is known of the day. Of two rows with one stamp and
+    unlike content the later known wins; `_known` is kept by day, so it is exact as long as a source's stamps never
+    go back from one answer to the next (without that the order in which answers arrive may show in such a tie).
     """
     names = list(stored_schema(dataset))
     if not stored.height:

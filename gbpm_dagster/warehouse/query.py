@@ -5,6 +5,7 @@ Belongs here: what a query may be, the views, the result's types. Not here: wher
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ DELETION = "DEL"
 """The `version_order` word that removes its key from the current view (domain.md 3.2)."""
 
 _TABLE_FUNCTIONS = ("range", "generate_series", "unnest", "generate_date_array", "generate_timestamp_array")
+_AS_TEXT = ("INTERVAL", "UUID", "BIT", "TIME WITH TIME ZONE")
 _FORBIDDEN = (exp.DML, exp.DDL, exp.Command, exp.Copy, exp.Attach, exp.Set, exp.Pragma, exp.Into, exp.Use)
 _DUCK_TYPE: dict[Any, str] = {
     pl.String: "VARCHAR",
@@ -132,9 +134,9 @@ def _is_column(table: exp.Table, tree: exp.Query) -> bool:
 
 
 def _unknown(name: str, sources: Mapping[str, Source]) -> str:
-    near = get_close_matches(name.lower(), list(sources), n=3, cutoff=0.5)
-    if not near:
-        near = get_close_matches(f"bmrs_{name.lower()}", list(sources), n=3, cutoff=0.6)
+    every = [s for s in sources if not s.endswith("_vintages") or name.lower().endswith("_vintages")]
+    near = get_close_matches(name.lower(), every, n=3, cutoff=0.5)
+    near = near or get_close_matches(f"bmrs_{name.lower()}", every, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else "`gbpm tables` lists what there is."
     return f"there is no table {name!r}: {hint}"
 
@@ -198,31 +200,34 @@ def _duck_type(polars_type: Any) -> str:
 
 
 def _fetch(con: duckdb.DuckDBPyConnection, text: str) -> pl.DataFrame:
-    """The result as polars, with the types our callers know: no huge integers, decimals or intervals."""
+    """The result as polars, with the types our callers know: no huge integers, decimals, enums or intervals."""
     relation = con.sql(text)
     if relation is None:
         raise QueryError("the query returns no rows by its nature: give one SELECT")
     columns = _distinct(relation.columns)
-    parts = []
-    for i, (name, kind) in enumerate(zip(columns, relation.types, strict=True)):
-        parts.append(f"{_presentable(f'c{i}', str(kind))} AS {_ident(name)}")
-    heads = ", ".join(f"c{i}" for i in range(len(columns)))
-    whole = con.sql(f"SELECT {', '.join(parts)} FROM ({text.strip().rstrip(';')}\n) AS result({heads})")
+    kinds = [str(t) for t in relation.types]
+    if any(k in _AS_TEXT for k in kinds):
+        heads = [f"c{i}" for i in range(len(columns))]
+        parts = [f"CAST({h} AS VARCHAR)" if k in _AS_TEXT else h for h, k in zip(heads, kinds, strict=True)]
+        inner = text.strip().rstrip(";")
+        relation = con.sql(f"SELECT {', '.join(parts)} FROM ({inner}\n) AS result({', '.join(heads)})")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        frame = pl.DataFrame(pl.from_arrow(whole.to_arrow_table()))
-    return frame.with_columns(pl.col(pl.Datetime("us", "Etc/UTC")).dt.convert_time_zone("UTC"))
+        frame = pl.DataFrame(pl.from_arrow(relation.to_arrow_table().rename_columns(columns)))
+    return frame.with_columns(_plain_type(frame.get_column(c)) for c in frame.columns)
 
 
-def _presentable(column: str, kind: str) -> str:
-    if kind in ("HUGEINT", "UHUGEINT"):
-        return f"TRY_CAST({column} AS BIGINT)"
-    if kind.startswith("DECIMAL"):
-        return f"CAST({column} AS DOUBLE)"
-    if kind in ("INTERVAL", "UUID", "BIT", "TIME WITH TIME ZONE") or kind.startswith("ENUM"):
-        return f"CAST({column} AS VARCHAR)"
-    if kind == '"NULL"':
-        return f"CAST({column} AS VARCHAR)"
+def _plain_type(column: pl.Series) -> pl.Series:
+    kind = column.dtype
+    if isinstance(kind, pl.Decimal):
+        if kind.scale == 0:
+            with contextlib.suppress(pl.exceptions.InvalidOperationError):
+                return column.cast(pl.Int64)
+        return column.cast(pl.Float64)
+    if isinstance(kind, pl.Datetime) and kind.time_zone:
+        return column.dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+    if isinstance(kind, pl.Null | pl.Categorical | pl.Enum):
+        return column.cast(pl.String)
     return column
 
 

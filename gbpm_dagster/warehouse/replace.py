@@ -119,11 +119,13 @@ class Replacement:
         if not short:
             return {}
         hashes = facts.key_set_hashes(self.dataset, answer.winners.filter(pl.col(DAY).is_in([a.day for a in short])))
-        last = self.ledger.last_attempts(self.dataset.table, [a.day for a in short])
+        # A list is asked once a day: what confirms it is the next day's answer.
+        since = date.min if self.dataset.grain is Grain.SNAPSHOT else short[0].day
+        last = self.ledger.last_attempts(self.dataset.table, since, short[-1].day)
         held = {}
         for a in short:
             digest = hashes.get(a.day, "keys:" + facts.empty_hash(self.dataset))
-            before = last.get(a.day)
+            before = last.get(max(last)) if last and self.dataset.grain is Grain.SNAPSHOT else last.get(a.day)
             if (
                 before
                 and before["outcome"] == "held"
