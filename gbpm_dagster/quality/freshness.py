@@ -71,8 +71,8 @@ def check_freshness(
             f"newest {what} {_iso(newest)} is {_span(newest - now)} in the future: check the clock of this machine"
         )
         return CheckResult(dataset.table, FRESHNESS, False, ERROR, summary, details=details)
-    late = " late" if wait else " old"
-    summary = f"{label}newest {what} {_iso(newest)}, {_span(age)}{late} at {_iso(as_of)}"
+    said = "on time" if wait and not age else f"{_span(age)} {'late' if wait else 'old'}"
+    summary = f"{label}newest {what} {_iso(newest)}, {said} at {_iso(as_of)}"
     if band != "ok":
         summary += f" (limit {_span(limits.fail if band == 'fail' else limits.warn)})"
         details["next step"] = step
