@@ -123,7 +123,8 @@ def _counted(dataset: Dataset, held: pl.DataFrame) -> pl.DataFrame:
     )
     if not by_publication(dataset):
         return slots.filter(pl.col("day") == pl.col("date")).group_by("slot").agg(pl.col("rows").sum())
-    # A republished row lies in two partitions: it is one row still.
+    # A republished row lies in two partitions and is one row still. Evidence does not say which members a count is
+    # of, so that members published on different days are reported as a gap: better than hiding one behind a revision.
     return slots.group_by("slot").agg(pl.col("rows").max())
 
 

@@ -286,6 +286,16 @@ def test_five_minute_rows_lie_inside_their_period() -> None:
     assert late.details["offences"]["start time"]["rows"] == 1
 
 
+def test_in_summer_the_day_and_its_periods_begin_at_23_utc() -> None:
+    day, row = date(2024, 7, 1), {"psrType": "Solar", "quantity": 1.0, "settlementPeriod": 1}
+    agpt = DATASETS["bmrs_agpt_series"]
+    assert valid(agpt, [row | {"startTime": utc("2024-06-30 23:00"), "_day": day}]).passed
+    late = valid(agpt, [row | {"startTime": utc("2024-07-01 00:00"), "_day": day}])
+    assert set(late.details["offences"]) == {"start time"}
+    before = valid(agpt, [row | {"startTime": utc("2024-06-29 23:00"), "_day": day}])
+    assert set(before.details["offences"]) == {"partition"}
+
+
 def test_types_are_checked() -> None:
     memory = stored(COSTS, costs())
     memory.tables["bmrs_costs"] = memory.tables["bmrs_costs"].with_columns(pl.col("systemSellPrice").cast(pl.String))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.catalogue.model import Dataset, Member
 from gbpm_dagster.catalogue.registry import DATASETS
 from gbpm_dagster.market.calendar import day_bounds, days, periods_in_day, sp_add, sp_bounds
 from gbpm_dagster.quality.coverage import ANSWERED, COVERAGE_SCHEMA, coverage
@@ -153,6 +154,16 @@ def test_a_row_published_late_counts_for_its_period() -> None:
     # ... but the next day's answer alone does not make a day that was never asked
     alone = evidence(answer(INDO, next_day, LATER, late))
     assert coverage(INDO, [DAY, next_day], alone, attempts(), LATER)["state"].to_list() == ["missing", "complete"]
+
+
+def test_a_row_published_again_does_not_stand_in_for_an_absent_one() -> None:
+    members = (Member("A"), Member("B"))
+    pair = replace(INDO, completeness=replace(INDO.completeness, members=members))
+    next_day = DAY + timedelta(days=1)
+    first = [{**s, "rows": 1 if s["period"] == 20 else 2} for s in published(DAY)]
+    second = [*({**s, "rows": 2} for s in published(next_day)), {"date": DAY, "period": 20, "rows": 1}]
+    held = evidence(answer(pair, DAY, LATER, first), answer(pair, next_day, LATER, second))
+    assert coverage(pair, [DAY, next_day], held, attempts(), LATER)["state"].to_list() == ["partial", "complete"]
 
 
 def test_an_empty_day_is_missing_at_the_source_after_two_answers_and_a_control() -> None:
