@@ -117,13 +117,13 @@ def day_bars(wanted: Mapping[str, int], quiet: bool = False) -> Iterator[Any]:
 
 
 def _plain_lines(wanted: Mapping[str, int], quiet: bool) -> Any:
-    """Without a terminal: a line a table at each tenth."""
+    """Without a terminal: a line a table at each quarter."""
     done = dict.fromkeys(wanted, 0)
 
     def listen(outcome: Outcome) -> None:
         done[outcome.table] += 1
         n, total = done[outcome.table], wanted[outcome.table]
-        if not quiet and (n == total or n % max(1, total // 10) == 0):
+        if not quiet and (n == total or n % max(1, total // 4) == 0):
             err.print(f"{outcome.table}: {n} of {total} days")
 
     return listen

@@ -47,7 +47,7 @@ def found_missing(missing: Mapping[Key, str], reasons: Mapping[Key, str]) -> Non
     rows(
         "red in the UI",
         ("table", "day", "what the check says"),
-        [(table, str(day), reasons.get((table, day), "")) for table, day in sorted(missing)],
+        [(table, str(day), _short(reasons.get((table, day), ""))) for table, day in sorted(missing)],
     )
     if missing:
         stage("The healer asks for exactly those days")
@@ -75,7 +75,12 @@ def results(
         "what was missing, why, and when it was healed",
         ("table", "day", "the first answer", "healed at (UTC)"),
         [
-            (t, str(d), why.get((t, d), ""), f"{healed_at[t, d]:%H:%M:%S}" if (t, d) in healed_at else "NOT HEALED")
+            (
+                t,
+                str(d),
+                _short(why.get((t, d), "")),
+                f"{healed_at[t, d]:%H:%M:%S}" if (t, d) in healed_at else "NOT HEALED",
+            )
             for t, d in sorted(missing)
         ],
     )
@@ -91,7 +96,49 @@ def answers(lake: Warehouse) -> None:
 
 def say(found: Mapping[str, Any]) -> list[str]:
     """The answers as lines for a person."""
-    return [f"{name}: {value}" for name, value in found.items()]
+    return [*_generation(found["generation"]), *_prices(found["prices"]), *_extremes(found["extremes"])]
+
+
+def _generation(found: Mapping[str, Any] | None) -> list[str]:
+    if not found:
+        return ["generation mix: no rows"]
+    lines = ["[bold]1. What kept the lights on?[/bold] (bmrs_fuelhh, transmission-metered)"]
+    widest = found["mix"][0]["share_of_supply"]
+    for part in found["mix"][:8]:
+        bar = "█" * round(30 * part["share_of_supply"] / widest)
+        lines.append(
+            f"   {part['fuelType']:8} {part['energy_mwh'] / 1000:7.1f} GWh {part['share_of_supply']:6.1%} {bar}"
+        )
+    carbon = found["carbon"]
+    lines.append(
+        f"   supply {found['supply_mwh'] / 1000:,.1f} GWh; carbon intensity {carbon['gco2_per_kwh']:.0f} gCO2/kWh "
+        f"({carbon['tco2']:,.0f} tCO2; {carbon['assumed_share']:.1%} of supply under assumed factors)"
+    )
+    return lines
+
+
+def _prices(found: Mapping[str, Any] | None) -> list[str]:
+    if not found:
+        return ["wholesale and imbalance: no rows"]
+    return [
+        "[bold]2. Was it dearer to be out of balance, or to buy ahead?[/bold] (bmrs_costs, bmrs_mid)",
+        f"   imbalance dearer in {found['imbalance_dearer']} of {found['periods']} periods, wholesale in "
+        f"{found['wholesale_dearer']}, equal in {found['equal']}, unmatched {found['unmatched']}",
+        f"   mean system price {found['mean_system_price']:.3f} GBP/MWh; market index "
+        f"{found['mean_market_index']:.3f} (volume weighted {found['weighted_market_index']:.3f})",
+    ]
+
+
+def _extremes(found: Mapping[str, Any] | None) -> list[str]:
+    if not found:
+        return ["dearest and cheapest periods: no rows"]
+    lines = ["[bold]3. When was it dearest and cheapest?[/bold] (bmrs_costs)"]
+    for word in ("dearest", "cheapest"):
+        shown = ", ".join(
+            f"SP{p['settlement_period']} ({p['clock']}) {p['price_gbp_per_mwh']:.2f}" for p in found[word]
+        )
+        lines.append(f"   {word} GBP/MWh: {shown}")
+    return lines
 
 
 def ending(url: str, home: Path, seconds: float, healed_all: bool) -> None:
@@ -103,3 +150,9 @@ def ending(url: str, home: Path, seconds: float, healed_all: bool) -> None:
     out.print(
         f'  ask it          GBPM_HOME={home} gbpm sql "SELECT fuelType, avg(generation) FROM bmrs_fuelhh GROUP BY 1"'
     )
+
+
+def _short(reason: str) -> str:
+    """A reason without addresses; the whole of it stands in the run and in gbpm_attempts."""
+    words = " ".join(w for w in reason.split() if not w.startswith("http://"))
+    return words if len(words) <= 150 else words[:147] + "..."

@@ -23,7 +23,8 @@ from gbpm_dagster.elexon.plan import plan as plan_windows
 from gbpm_dagster.orchestration import launch, services
 from gbpm_dagster.orchestration.checks import store
 from gbpm_dagster.orchestration.healing import FAILS, plan_healing
-from gbpm_dagster.orchestration.instance import open_instance
+from gbpm_dagster.orchestration.instance import fail_orphans, open_instance
+from gbpm_dagster.orchestration.internal import days_in_flight
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.quality.checks import CheckResult
 from gbpm_dagster.settings import Settings, variable
@@ -174,7 +175,9 @@ def heal(*, quiet: bool = False) -> dict[str, Any]:
     runtime = open_runtime()
     before = runtime.checks(which=("gaps",))
     failed = {r.table: list(r.missing) for r in before if r.missing}
-    decision = plan_healing(runtime, failed)
+    with open_instance(runtime.settings) as instance:
+        fail_orphans(instance)
+        decision = plan_healing(runtime, failed, days_in_flight(instance))
     runs, _, requests = _launch(runtime, decision.launch, "heal", quiet)
     after = runtime.checks([DATASETS[t] for t in failed], which=("gaps",)) if failed else []
     with open_instance(runtime.settings) as instance:

@@ -6,7 +6,7 @@ The backfill's own runs evaluate the checks again when they have written, so not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -14,29 +14,40 @@ import dagster as dg
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.checks import last_gaps
-from gbpm_dagster.orchestration.internal import HEAL_TAG, backfill_request, healing_since, healing_under_way
+from gbpm_dagster.orchestration.internal import (
+    HEAL_TAG,
+    backfill_request,
+    days_in_flight,
+    healing_since,
+    healing_under_way,
+)
 from gbpm_dagster.orchestration.partitions import partitions_of
-from gbpm_dagster.orchestration.runtime import Runtime
+from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.quality.healing import HEAL, Decision, Limits, decide
 
 FAILS = ("partial", "late", "missing")
 
 
-def still_missing(runtime: Runtime, failed: dict[str, list[date]]) -> dict[str, list[date]]:
-    """Of the days the checks failed for, those the warehouse still lacks."""
+def still_missing(
+    runtime: Runtime, failed: Mapping[str, Sequence[date]], in_flight: Mapping[str, set[date]]
+) -> dict[str, list[date]]:
+    """Of the days the checks failed for, those the warehouse still lacks and nobody is fetching."""
     found = {}
     for table, days in failed.items():
         dataset = runtime.named([table])[0]
-        wanted = set(runtime.wanted(dataset))
-        now = runtime.coverage(dataset, sorted(set(days) & wanted))
+        flying = in_flight.get(table, set())
+        wanted = [] if not is_daily(dataset) and flying else sorted(set(runtime.wanted(dataset)) & set(days) - flying)
+        now = runtime.coverage(dataset, wanted)
         found[table] = now.filter(now["state"].is_in(FAILS))["day"].to_list()
     return found
 
 
-def plan_healing(runtime: Runtime, failed: dict[str, list[date]]) -> Decision:
-    """What to ask for now, given the failed gap checks."""
+def plan_healing(
+    runtime: Runtime, failed: Mapping[str, Sequence[date]], in_flight: Mapping[str, set[date]]
+) -> Decision:
+    """What to ask for now, given the failed gap checks and the days that are being fetched already."""
     s = runtime.settings
-    missing = still_missing(runtime, failed)
+    missing = still_missing(runtime, failed, in_flight)
     attempts = runtime.lake.attempts(list(missing))
     limits = Limits(s.heal_delays_s, s.heal_max_partitions, s.heal_max_runs)
     return decide(missing, runtime.named(list(missing)) if missing else [], attempts, datetime.now(UTC), limits)
@@ -68,10 +79,13 @@ def build_healer(datasets: Sequence[Dataset], runtime: Runtime) -> dg.SensorDefi
             return dg.SkipReason(
                 "no gap check fails" + (f"; {unknown} table(s) have none yet or one under way" if unknown else "")
             )
-        decision = plan_healing(runtime, failed)
-        sentence = "; ".join(f"{table}: {why}" for table, why in decision.why.items()) or "already healed"
+        decision = plan_healing(runtime, failed, days_in_flight(context.instance))
+        sentence = (
+            "; ".join(f"{table}: {why}" for table, why in decision.why.items())
+            or "what fails is being fetched, or was healed since"
+        )
         if not decision.launch:
-            return dg.SkipReason(sentence)
+            return dg.SkipReason(sentence or "what fails is being fetched, or was healed since")
         context.log.info(sentence)
         tags = {HEAL_TAG: "gaps", REASON_TAG: HEAL, "gbpm/why": _short(decision)}
         return dg.SensorResult(run_requests=[backfill_request(decision.launch, partitions, tags)])

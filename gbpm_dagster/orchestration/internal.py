@@ -5,13 +5,16 @@ Belongs here: names that are not public in dagster 1.13. Not here: any decision.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+from dagster import RunsFilter
 from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 HEAL_TAG = "gbpm/heal"
 RUNNING = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
@@ -44,3 +47,31 @@ def healing_under_way(instance: dg.DagsterInstance) -> Sequence[PartitionBackfil
 def healing_since(instance: dg.DagsterInstance, instant: datetime) -> Sequence[PartitionBackfill]:
     """Healing backfills made after that instant, ended or not."""
     return instance.get_backfills(filters=BulkActionsFilter(tags={HEAL_TAG: "gaps"}, created_after=instant))
+
+
+def days_in_flight(instance: dg.DagsterInstance) -> dict[str, set[date]]:
+    """The days that backfills and runs which have not ended are asking for, a table; snapshots as date.min.
+
+    A day in flight or waiting is not asked for again (OPS-03), whoever asked for it.
+    """
+    found: dict[str, set[date]] = defaultdict(set)
+    for backfill in instance.get_backfills(filters=BulkActionsFilter(statuses=RUNNING)):
+        if backfill.is_asset_backfill and backfill.asset_backfill_data:
+            target = backfill.asset_backfill_data.target_subset
+            for key, subset in target.partitions_subsets_by_asset_key.items():
+                found[key.to_user_string()] |= {date.fromisoformat(k) for k in subset.get_partition_keys()}
+            for key in target.non_partitioned_asset_keys:
+                found[key.to_user_string()].add(date.min)
+    for run in instance.get_runs(filters=RunsFilter(statuses=NOT_FINISHED_STATUSES)):
+        for key in run.asset_selection or ():
+            found[key.to_user_string()] |= _days_of(run.tags)
+    return dict(found)
+
+
+def _days_of(tags: Mapping[str, str]) -> set[date]:
+    first = tags.get("dagster/asset_partition_range_start") or tags.get("dagster/partition")
+    last = tags.get("dagster/asset_partition_range_end") or first
+    if not first or not last:
+        return {date.min}
+    begin, end = date.fromisoformat(first), date.fromisoformat(last)
+    return {begin + timedelta(days=n) for n in range((end - begin).days + 1)}
