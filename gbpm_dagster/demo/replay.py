@@ -132,6 +132,7 @@ class ReplayServer:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOST, self._port))
+            listening.listen(128)  # from here on clients may connect; uvicorn answers them when it is up
         except OSError as error:
             listening.close()
             raise ReplayError(
