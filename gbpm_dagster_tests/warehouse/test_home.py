@@ -56,7 +56,7 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
     with pytest.raises(HomeError, match="home is a file"):
         open_home(tmp_path / "home")
-    with pytest.raises(HomeError, match="cannot be used.*Not a directory"):
+    with pytest.raises(HomeError, match=r"cannot be used.*Not a directory"):
         open_home(tmp_path / "home" / "below")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "lake").write_text("")

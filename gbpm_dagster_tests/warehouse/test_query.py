@@ -74,8 +74,8 @@ def test_evidence_and_attempts_can_be_asked(lake: Lake) -> None:
 
 def test_types_of_a_result_are_plain(lake: Lake) -> None:
     rows = lake.sql(
-        "SELECT sum(settlementPeriod) AS whole, 1.5 AS exact, 10000000000000000000000::HUGEINT AS huge, NULL AS nothing, "
-        "INTERVAL 1 DAY AS span, max(startTime) AS newest, max(settlementDate) AS day FROM bmrs_mid"
+        "SELECT sum(settlementPeriod) AS whole, 1.5 AS exact, 10000000000000000000000::HUGEINT AS huge, "
+        "NULL AS nothing, INTERVAL 1 DAY AS span, max(startTime) AS newest, max(settlementDate) AS day FROM bmrs_mid"
     )
     assert rows.row(0) == (
         4 * 1176,
@@ -194,17 +194,22 @@ BIGQUERY = {
     ),
     "renewable share by hour": (
         """SELECT TIMESTAMP_TRUNC(startTime, HOUR) AS hour,
-             ROUND(100 * SAFE_DIVIDE(SUM(CASE WHEN fuelType IN ('WIND') THEN generation ELSE 0 END), SUM(generation)), 1) AS pct
+             ROUND(100 * SAFE_DIVIDE(SUM(CASE WHEN fuelType IN ('WIND', 'NPSHYD') THEN generation ELSE 0 END),
+               SUM(generation)), 1) AS pct
            FROM bmrs_fuelinst WHERE startTime >= TIMESTAMP '2024-01-03 00:00:00+00'
              AND startTime < TIMESTAMP '2024-01-03 02:00:00+00' GROUP BY hour ORDER BY hour""",
         [(datetime(2024, 1, 3, h, tzinfo=UTC), 66.7) for h in (0, 1)],
     ),
     "a qualified column": (
-        "SELECT uk_energy.bmrs_mid.price FROM uk_energy.bmrs_mid WHERE settlementPeriod = 1 AND settlementDate = '2024-01-03'",
+        """SELECT uk_energy.bmrs_mid.price FROM uk_energy.bmrs_mid
+           WHERE settlementPeriod = 1 AND settlementDate = '2024-01-03'""",
         [(50.0,), (50.0,)],
     ),
-    "except": ("SELECT * EXCEPT (dataset, startTime, _day, _fetched_at, _source) FROM bmrs_mid ORDER BY settlementDate, settlementPeriod, dataProvider LIMIT 1",
-               [("APXMIDP", DAY, 1, 50.0, 10.0)]),
+    "except": (
+        """SELECT * EXCEPT (dataset, startTime, _day, _fetched_at, _source) FROM bmrs_mid
+           ORDER BY settlementDate, settlementPeriod, dataProvider LIMIT 1""",
+        [("APXMIDP", DAY, 1, 50.0, 10.0)],
+    ),
 }  # fmt: skip
 
 
