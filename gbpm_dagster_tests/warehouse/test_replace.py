@@ -117,6 +117,16 @@ def test_a_recalculation_supersedes_and_the_earlier_one_is_kept(tmp_path: Path) 
     honest(lake)
 
 
+def test_an_answer_that_is_handed_in_late_does_not_undo_a_later_confirmation(tmp_path: Path) -> None:
+    """MID has no stamp: asked at 0 and 2 h the source said 50; what it said at 1 h, stored last, is the past."""
+    lake = Lake(tmp_path)
+    for hour, price, outcome in ((0, 50.0, "written"), (2, 50.0, "unchanged"), (1, 60.0, "unchanged")):
+        assert lake.replace(MID, [answer(mid(price=price), at=later(hour))])[0].outcome == outcome
+    assert lake.read(MID)["price"].unique().to_list() == [50.0]
+    assert lake.vintages(MID)["price"].unique().to_list() == [60.0]
+    assert only(lake)["fetched_at"] == later(2)
+
+
 def test_other_days_of_the_month_stay_as_they_are(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     days = [date(2024, 1, d) for d in range(1, 11)]
