@@ -110,5 +110,8 @@ def _microseconds(text: str) -> int:
 
 
 def _wrong(value: Any, expected: str) -> ValueError:
-    text = orjson.dumps(value, default=str).decode()
+    try:
+        text = orjson.dumps(value, default=str).decode()
+    except TypeError:  # an integer of more than 64 bits
+        text = str(value)
     return ValueError(f"{text if len(text) <= 60 else text[:60] + '...'} is not {expected}")

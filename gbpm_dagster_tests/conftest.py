@@ -1,4 +1,4 @@
-"""Property tests of this room: no deadline (machines are shared), the same examples in every run."""
+"""What all tests share: property tests without a deadline (machines are shared) and the same examples in every run."""
 
 from __future__ import annotations
 

@@ -1,8 +1,0 @@
-"""Property tests of this room: no deadline (machines are shared), the same examples in every run."""
-
-from __future__ import annotations
-
-from hypothesis import settings
-
-settings.register_profile("gbpm", deadline=None, derandomize=True)
-settings.load_profile("gbpm")
