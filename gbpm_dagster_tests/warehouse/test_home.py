@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gbpm_dagster.warehouse.home import FORMAT, HomeError, HomeInUse, holder_of, open_home, own
+from gbpm_dagster_tests.rights import no_permission_in
 
 HOLD = """
 import sys, time
@@ -64,14 +65,9 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
         open_home(tmp_path / "other")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everywhere")
-def test_a_home_without_permission_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(HomeError, match="no permission"):
-            open_home(tmp_path)
-    finally:
-        tmp_path.chmod(0o700)
+def test_a_home_without_permission_is_named() -> None:
+    with no_permission_in() as folder, pytest.raises(HomeError, match="no permission"):
+        open_home(folder)
 
 
 def test_a_second_owner_is_told_who_holds_it_and_a_dead_one_is_forgotten(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import errno
-import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from gbpm_dagster.warehouse.protocol import (
     WarehouseError,
     stored_schema,
 )
+from gbpm_dagster_tests.rights import no_permission_in
 from gbpm_dagster_tests.warehouse.rows import (
     BMUNITS,
     COSTS,
@@ -447,15 +447,9 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
         lake.replace(MID, [answer(mid())])
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(WarehouseError, match=r"permission|writable"):
-            lake.replace(MID, [answer(mid())])
-    finally:
-        tmp_path.chmod(0o700)
+def test_a_folder_without_permission_is_named() -> None:
+    with no_permission_in(Lake) as folder, pytest.raises(WarehouseError, match=r"permission|writable"):
+        Lake(folder).replace(MID, [answer(mid())])
 
 
 def test_a_full_disk_is_called_so_and_nothing_is_half_written(
