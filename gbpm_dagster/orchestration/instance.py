@@ -26,6 +26,11 @@ def write_dagster_yaml(settings: Settings) -> Path:
     # One more than the loads may use, so that checks find a place beside a long backfill.
     template["concurrency"]["runs"]["max_concurrent_runs"] = settings.max_runs + 1
     template["concurrency"]["pools"]["default_limit"] = settings.max_runs
+    template["event_log_storage"] = {
+        "module": "gbpm_dagster.orchestration.storage",
+        "class": "KeptSqliteEventLogStorage",
+        "config": {"base_dir": str(folder / "history" / "runs")},
+    }
     file = folder / "dagster.yaml"
     text = "# Written by gbpm from its template and GBPM_MAX_RUNS; edits are overwritten.\n" + yaml.safe_dump(
         template
