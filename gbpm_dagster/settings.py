@@ -138,6 +138,13 @@ class Settings(BaseSettings):
         validation_alias="GBPM_HEAL_MAX_RUNS",
         description="runs (ranges of days) one healing backfill may need",
     )
+    backfill_interval_s: int = Field(
+        10,
+        ge=1,
+        le=3600,
+        validation_alias="GBPM_BACKFILL_INTERVAL_SECONDS",
+        description="seconds between two looks of Dagster's daemon at the backfills that are asked for or under way",
+    )
     max_runs: int = Field(2, ge=1, le=64, validation_alias="GBPM_MAX_RUNS", description="Dagster runs at a time")
     state_dir: Path = Field(
         default_factory=lambda: user_state_path("gbpm"),

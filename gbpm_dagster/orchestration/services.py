@@ -91,7 +91,7 @@ def _start_all(settings: Settings, services: Services, env: dict[str, str], port
     _start(services, "code server", [*code, "--location-name", "gbpm"], env, logs)
     _wait("code server", services, logs, socket_file.exists)
     where = ["-w", str(workspace)]
-    _start(services, "daemon", [*python, "dagster._daemon", "run", *where], env, logs)
+    _start(services, "daemon", [*python, "gbpm_dagster.orchestration.daemon", "run", *where], env, logs)
     web = [*python, "dagster_webserver", "-h", settings.host, "-p", str(port), *where]
     _start(services, "webserver", web, env, logs)
     _wait("webserver", services, logs, lambda: _answers(services.url))
