@@ -32,7 +32,7 @@ def asset(days: int) -> dg.AssetsDefinition:
         specs=[dg.AssetSpec("table", partitions_def=partitions, skippable=True)],
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def table(context: dg.AssetExecutionContext):
+    def table(context):
         for day in context.partition_keys:
             context.log_event(dg.AssetMaterialization("table", partition=day, metadata={"rows": 48}))
 

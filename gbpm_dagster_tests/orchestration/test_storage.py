@@ -37,7 +37,7 @@ def plain(home: Path) -> SqliteEventLogStorage:
 
 
 @dg.multi_asset(specs=[dg.AssetSpec(KEY)], check_specs=[dg.AssetCheckSpec("gaps", asset=KEY)])
-def load(context: dg.AssetExecutionContext):  # type: ignore[no-untyped-def]
+def load(context):
     yield dg.MaterializeResult(asset_key=KEY, metadata={"rows": 96})
     yield dg.AssetCheckResult(asset_key=KEY, check_name="gaps", passed=False)
 
