@@ -41,8 +41,8 @@ def _check_job(name: str, which: Sequence[str], description: str) -> dg.JobDefin
     return job
 
 
-def check_jobs() -> dict[str, dg.JobDefinition]:
-    """Jobs that evaluate checks and fetch nothing: `gap_check`, `freshness_check`, `all_checks`."""
+def build_jobs() -> dict[str, dg.JobDefinition]:
+    """Jobs that fetch nothing: `gap_check`, `freshness_check`, `all_checks`, and `upkeep` of the lake."""
     return {
         "gap_check": _check_job(
             "gap_check",
@@ -53,13 +53,34 @@ def check_jobs() -> dict[str, dg.JobDefinition]:
             "freshness_check", ("freshness",), "How old the newest value of every table is."
         ),
         "all_checks": _check_job("all_checks", CHECKS, "Every check of every table."),
+        "upkeep": upkeep_job(),
     }
+
+
+def upkeep_job() -> dg.JobDefinition:
+    """`upkeep`: joins the lake's small files and removes versions older than a week."""
+
+    @dg.op(name="run_upkeep", required_resource_keys={"gbpm"})
+    def tidy(context: dg.OpExecutionContext) -> None:
+        lake = context.resources.gbpm.lake
+        joined, removed = sum(lake.compact().values()), sum(lake.vacuum().values())
+        context.log.info(f"{joined} small files joined, {removed} files of versions older than a week removed")
+
+    @dg.job(
+        name="upkeep",
+        description="Joins the lake's small files and removes versions older than a week; changes no row.",
+        executor_def=dg.in_process_executor,
+    )
+    def job() -> None:
+        tidy()
+
+    return job
 
 
 def build_schedules(
     datasets: Sequence[Dataset], runtime: Runtime, jobs: Mapping[str, dg.JobDefinition]
 ) -> list[dg.ScheduleDefinition]:
-    """02:00 backfill of yesterday, 08:00 gap check, freshness every 15 minutes (Europe/London)."""
+    """02:00 backfill of yesterday, 04:00 upkeep, 08:00 gap check, freshness every 15 minutes (Europe/London)."""
     running = dg.DefaultScheduleStatus.RUNNING
     return [
         _daily_backfill(datasets, runtime),
@@ -78,6 +99,14 @@ def build_schedules(
             execution_timezone=LONDON,
             default_status=running,
             description="Every 15 minutes: is the newest value of every table young enough.",
+        ),
+        dg.ScheduleDefinition(
+            name="upkeep_0400",
+            job=jobs["upkeep"],
+            cron_schedule="0 4 * * *",
+            execution_timezone=LONDON,
+            default_status=running,
+            description="04:00 London: keep the lake's files few and its old versions a week.",
         ),
     ]
 
