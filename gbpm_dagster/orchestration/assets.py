@@ -85,14 +85,15 @@ def _load(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset,
         if isinstance(told, Report):
             _summarise(context, dataset, told, time.monotonic() - began)
         elif told.ok:
-            context.log_event(_materialised(dataset, told))
+            context.log_event(_materialised(dataset, told, time.monotonic() - began))
         else:
             failed.append(told)
             context.log.warning(f"{dataset.table} {told.day}: {told.outcome}: {told.message}")
-    return failed
+    return sorted(failed, key=lambda o: o.day)
 
 
-def _materialised(dataset: Dataset, outcome: Outcome) -> dg.AssetMaterialization:
+def _materialised(dataset: Dataset, outcome: Outcome, seconds: float) -> dg.AssetMaterialization:
+    """seconds: from the start of this table's load in the run until the day was safe on disk."""
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": outcome.rows,
         "outcome": outcome.outcome,
@@ -102,6 +103,7 @@ def _materialised(dataset: Dataset, outcome: Outcome) -> dg.AssetMaterialization
         "quarantined": outcome.quarantined,
         "requests": outcome.requests,
         "bytes": outcome.bytes,
+        "seconds": round(seconds, 3),
         "source": str(outcome.extra.get("source", "REST")),
     }
     for name, value in (("first time", outcome.first_time), ("last time", outcome.last_time)):
@@ -139,7 +141,7 @@ def _failure(dataset: Dataset, failed: list[Outcome]) -> dg.Failure:
     ]
     return dg.Failure(
         f"{dataset.table}: {len(failed)} day(s) not stored: {shown}{more}. The other days of this run are safe. "
-        f"First reason: {failed[0].message}. Next: `gbpm backfill {dataset.table} --missing`.",
+        f"First reason: {failed[0].message.rstrip('. ')}. Next: `gbpm backfill {dataset.table} --missing`.",
         metadata={"failed days": dg.MetadataValue.table(rows)},
         allow_retries=False,
     )
