@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -51,15 +52,49 @@ def running(settings: Settings, environ: Mapping[str, str] | None = None) -> Ite
     port = _free_port(settings.host, settings.port)
     folder = write_dagster_yaml(settings)
     state = settings.home / "state" / STATE
-    with own_home(settings), contextlib.ExitStack() as stack:
+    with own_home(settings), _ended_by_signals(), contextlib.ExitStack() as stack:
+        _end_leftovers(state, folder)
         services = Services(f"http://{settings.host}:{port}")
         stack.callback(_stop, services)
         env = {**os.environ, **(environ or {}), "GBPM_HOME": str(settings.home), "DAGSTER_HOME": str(folder)}
         env["DAGSTER_DISABLE_TELEMETRY"] = "1"
         _start_all(settings, services, env, port)
-        state.write_text(json.dumps({"url": services.url, "pid": os.getpid()}))
+        pids = [p.pid for p in services.processes.values()]
+        state.write_text(json.dumps({"url": services.url, "pid": os.getpid(), "services": pids}))
         stack.callback(lambda: state.unlink(missing_ok=True))
         yield services
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that a service manager stops the services too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end_leftovers(state: Path, folder: Path) -> None:
+    """End services of this home whose `gbpm up` was killed: only pids it wrote down, only if they still are ours."""
+    try:
+        pids = [int(pid) for pid in json.loads(state.read_text())["services"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for pid in pids:
+        shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        if str(folder) in shown.stdout:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    state.unlink(missing_ok=True)
 
 
 def own_home(settings: Settings) -> contextlib.AbstractContextManager[object]:
