@@ -147,12 +147,15 @@ def ending(url: str, home: Path, seconds: float, healed_all: bool) -> None:
     out.print(f"  asset graph     {url}/asset-groups")
     out.print(f"  a table         {url}/assets/bmrs_costs?view=partitions   (its checks: ?view=checks)")
     out.print(f"  the backfills   {url}/runs?view=backfills")
-    out.print(
-        f'  ask it          GBPM_HOME={home} gbpm sql "SELECT fuelType, avg(generation) FROM bmrs_fuelhh GROUP BY 1"'
-    )
+    query = "SELECT fuelType, avg(generation) AS mean_mw FROM bmrs_fuelhh GROUP BY 1 ORDER BY 2 DESC"
+    out.print(f'  ask it          GBPM_HOME={home} .venv/bin/gbpm sql "{query}"', soft_wrap=True)
 
 
 def _short(reason: str) -> str:
     """A reason without addresses; the whole of it stands in the run and in gbpm_attempts."""
     words = " ".join(w for w in reason.split() if not w.startswith("http://"))
     return words if len(words) <= 150 else words[:147] + "..."
+
+
+def _when(instant: datetime | None) -> str:
+    return f"{instant:%H:%M:%S}" if instant else "NOT HEALED"
