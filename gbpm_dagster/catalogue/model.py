@@ -55,6 +55,9 @@ class Rule(StrEnum):
 
 UNIT_SUFFIX = {"MW": "_mw", "MWh": "_mwh", "GBP": "_gbp", "GBP/MWh": "_gbp_per_mwh", "Hz": "_hz"}
 
+FULL_FLOOR = 50
+"""A floor of so many rows a day or more means at least one in each of its (at most 50) periods."""
+
 PERIOD_START = "@period"
 """`Endpoint.selects` of paths that select whole settlement periods: the start of (settlementDate, settlementPeriod)."""
 
@@ -88,6 +91,7 @@ class Endpoint:
     cap: the longest window one call may span, both ends included; None where the path has no window.
     selects: the column by which the window selects rows, or PERIOD_START.
     rows_at: name of a list nested in each row whose elements are the table's rows ("" = the rows themselves).
+    omits_nulls: the path leaves out fields that are null, so that a column no row has says nothing.
     """
 
     path: str
@@ -98,6 +102,7 @@ class Endpoint:
     cap_source: str = ""
     fixed: tuple[tuple[str, str], ...] = ()
     rows_at: str = ""
+    omits_nulls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +230,18 @@ class Dataset:
     def has_period(self) -> bool:
         """True when a row names its settlement period itself."""
         return {"settlementDate", "settlementPeriod"} <= set(self.names)
+
+    @property
+    def counts_periods(self) -> bool:
+        """True when evidence counts the rows of each settlement period.
+
+        So it does of events whose floor means rows in every period (BOD): a day of theirs may be empty, an empty
+        period among others with rows is doubtful.
+        """
+        rule = self.completeness
+        return rule.rule is Rule.PERIODS or (
+            rule.rule is Rule.EVENTS and self.has_period and rule.floor >= FULL_FLOOR
+        )
 
 
 @dataclass(frozen=True, slots=True)

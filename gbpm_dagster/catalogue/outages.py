@@ -30,6 +30,7 @@ BMRS_REMIT = Dataset(
         selects="publishTime",
         cap=timedelta(days=1),
         cap_source="API 400 body",
+        omits_nulls=True,  # so are the 512 rows recorded as they came
     ),
     key=("mrid", "revisionNumber"),
     version=("publishTime",),

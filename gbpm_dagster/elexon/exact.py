@@ -5,7 +5,7 @@ Belongs here: unknown and absent columns, values of the wrong type, null keys. N
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -25,7 +25,8 @@ class Decoded:
 
     fetched = len(rows) + len(quarantined). quarantined: (London day if known, reason, record JSON). drift: (day,
     unknown column, JSON of the row's key and the value); drift_rows: the place in `rows` of each drift entry, None
-    if the row is quarantined. absent_columns: those that some row does not have.
+    if the row is quarantined. absent_columns: those that no row has (of columns that may not be null: or no row has
+    a value of). Where only some rows lack a column it is null if it may be, else those rows are quarantined.
     """
 
     rows: pl.DataFrame
@@ -46,6 +47,20 @@ def required(dataset: Dataset) -> tuple[tuple[str, ...], ...]:
     window = ("settlementDate", "settlementPeriod") if selects == PERIOD_START else (selects,)
     needed = (*key, *((name,) for name in (dataset.partition_field, *window) if name))
     return tuple(dict.fromkeys(group for group in needed if group[0] not in dataset.nullable_key))
+
+
+def never_null(dataset: Dataset) -> tuple[str, ...]:
+    """Columns that Elexon's document says are never null, and that a row could do without to have a place."""
+    placed = {name for group in required(dataset) for name in group}
+    return tuple(c.name for c in dataset.columns if not c.nullable and c.name not in placed)
+
+
+def absent(dataset: Dataset, rows: pl.DataFrame, present: Collection[str]) -> tuple[str, ...]:
+    """The columns an answer does not have: not among its fields, or never null by the document and null in all."""
+    empty = {
+        name for name in never_null(dataset) if rows.height and rows.get_column(name).null_count() == rows.height
+    }
+    return tuple(name for name in dataset.names if name not in present or name in empty)
 
 
 def read(dataset: Dataset, body: bytes) -> Decoded:
@@ -73,12 +88,12 @@ class _Reader:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.columns = [(c.name, values.CONVERT[c.kind]) for c in dataset.columns]
-        self.kept = 0
+        self.kept: list[dict[str, Any]] = []
         self.known = frozenset(dataset.names)
         self.required = required(dataset)
         self.taken: dict[str, list[Any]] = {name: [] for name in dataset.names}
         self.out = Decoded(pl.DataFrame(schema=frame_schema(dataset)), 0)
-        self.absent: dict[str, None] = {}
+        self.present: set[str] = set()
         self.unknown: dict[str, None] = {}
 
     def take(self, row: Any) -> None:
@@ -89,15 +104,16 @@ class _Reader:
         if self.dataset.endpoint.rows_at and self.dataset.endpoint.rows_at in row:
             self._set_aside(row, f"{self.dataset.endpoint.rows_at} is not a list")
             return
-        place = self.kept
+        place = len(self.kept)
         typed = self._typed(row)
         if isinstance(typed, str):
             self._set_aside(row, typed)
         else:
             for (name, _), value in zip(self.columns, typed, strict=True):
                 self.taken[name].append(value)
-            self.kept += 1
-        if row.keys() != self.known:
+            self.kept.append(row)
+        self.present |= row.keys()
+        if not row.keys() <= self.known:
             self._note_columns(row, None if isinstance(typed, str) else place)
 
     def _typed(self, row: dict[str, Any]) -> list[Any] | str:
@@ -117,11 +133,31 @@ class _Reader:
 
     def finish(self) -> Decoded:
         self.out.rows = pl.DataFrame([_series(c.name, c.kind, self.taken[c.name]) for c in self.dataset.columns])
-        self.out.absent_columns, self.out.unknown_columns = tuple(self.absent), tuple(self.unknown)
+        if self.present:
+            self.out.absent_columns = absent(self.dataset, self.out.rows, self.present)
+        self.out.unknown_columns = tuple(self.unknown)
+        self._set_damaged_aside()
         return self.out
 
+    def _set_damaged_aside(self) -> None:
+        """Quarantine rows without a value that is never null, where other rows of the same answer have it.
+
+        An answer in which no row has it is a property of the source (recordings that were restored are like that);
+        one in which some rows have it is damaged.
+        """
+        rows = self.out.rows
+        names = [n for n in never_null(self.dataset) if 0 < rows.get_column(n).null_count() < rows.height]
+        if not names:
+            return
+        damaged = rows.select(pl.any_horizontal(pl.col(names).is_null())).to_series()
+        for place in damaged.arg_true().to_list():
+            name = next(n for n in names if rows.get_column(n)[place] is None)
+            self._set_aside(self.kept[place], f"{name} has no value, though it is never null and other rows have it")
+        self.out.rows = rows.filter(~damaged)
+        new_place = (~damaged).cum_sum().to_list()
+        self.out.drift_rows = [None if i is None or damaged[i] else new_place[i] - 1 for i in self.out.drift_rows]
+
     def _note_columns(self, row: dict[str, Any], place: int | None) -> None:
-        self.absent.update(dict.fromkeys(name for name in self.dataset.names if name not in row))
         for name in sorted(row.keys() - self.known):
             self.unknown[name] = None
             record = {k: row.get(k) for k in self.dataset.key_columns} | {name: row[name]}

@@ -17,7 +17,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue.model import Column, Dataset, Kind
 from gbpm_dagster.elexon import envelope
-from gbpm_dagster.elexon.exact import Decoded, required
+from gbpm_dagster.elexon.exact import Decoded, absent, never_null, required
 from gbpm_dagster.warehouse.protocol import POLARS_TYPE, frame_schema
 
 _READ_AS: dict[Kind, type[pl.DataType]] = {
@@ -59,9 +59,10 @@ def read(dataset: Dataset, body: bytes) -> Decoded | None:
     rows = _typed(dataset, columns, raw)
     if rows is None or not _placed(dataset, rows):
         return None
-    present = {c.name for c in columns}
-    absent = tuple(name for name in dataset.names if name not in present) if rows.height else ()
-    return Decoded(rows, rows.height, absent_columns=absent, fast=True)
+    lacking = absent(dataset, rows, {c.name for c in columns}) if rows.height else ()
+    if any(rows.get_column(name).null_count() for name in never_null(dataset) if name not in lacking):
+        return None
+    return Decoded(rows, rows.height, absent_columns=lacking, fast=True)
 
 
 def _columns(dataset: Dataset, array: bytes) -> list[Column] | None:

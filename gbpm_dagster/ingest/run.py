@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
+from types import TracebackType
 from typing import Protocol
 
 import polars as pl
@@ -39,7 +40,9 @@ class Source(Protocol):
 
     async def __aenter__(self) -> Source: ...
 
-    async def __aexit__(self, *exc: object) -> None: ...
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     async def fetch(self, dataset: Dataset, window: Window) -> Batch: ...
 

@@ -69,7 +69,7 @@ class Runtime:
         """The state of each wanted (or given) day: see quality.coverage."""
         wanted = list(days) if days is not None else self.wanted(dataset)
         evidence, attempts = self.lake.evidence([dataset.table]), self.lake.attempts([dataset.table])
-        return coverage(dataset, wanted, evidence, attempts, self.settings.clock())
+        return coverage(dataset, wanted, evidence, attempts, self.settings.clock(), self.scope is not None)
 
     def checks(
         self,

@@ -54,7 +54,7 @@ def run_checks(
     for dataset in datasets:
         days = wanted.get(dataset.table, ())
         if GAPS in which:
-            found.append(check_gaps(dataset, coverage(dataset, days, evidence, attempts, now)))
+            found.append(check_gaps(dataset, coverage(dataset, days, evidence, attempts, now, recorded)))
         found.extend(_others(warehouse, dataset, days, now, which, recorded))
     return found
 
@@ -74,7 +74,7 @@ def _others(
             if check == DUPLICATES:
                 yield check_duplicates(warehouse, dataset, days)
             elif check == VALIDITY:
-                yield check_validity(warehouse, dataset, days)
+                yield check_validity(warehouse, dataset, days, recorded)
             else:
                 yield check_freshness(warehouse, dataset, now, days, recorded)
         except WarehouseError as error:

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Lag, Rule
+from gbpm_dagster.quality.doubts import doubts
 from gbpm_dagster.quality.expected import by_publication, day_frame, expected_slots
 from gbpm_dagster.quality.reasons import reason
 from gbpm_dagster.quality.states import PROOF_SPAN, WORST_FIRST, State
@@ -45,13 +46,18 @@ _STATE_OF = {i: state.value for i, state in enumerate(WORST_FIRST)}
 
 
 def coverage(
-    dataset: Dataset, days: Sequence[date], evidence: pl.DataFrame, attempts: pl.DataFrame, now: datetime
+    dataset: Dataset,
+    days: Sequence[date],
+    evidence: pl.DataFrame,
+    attempts: pl.DataFrame,
+    now: datetime,
+    recorded: bool = False,
 ) -> pl.DataFrame:
     """State of each wanted day of one table: COVERAGE_SCHEMA, ascending by day (domain.md 2.3, decision 7).
 
     evidence, attempts: EVIDENCE_SCHEMA and ATTEMPT_SCHEMA rows, of this table or of many. Where a table is kept by
     publication they should reach beyond the last day asked: rows published late lie in later partitions.
-    now: aware; ValueError if it is not.
+    now: aware; ValueError if it is not. recorded: the home is about recordings, in which columns may be absent.
     """
     if now.tzinfo is None:
         raise ValueError("coverage needs an aware `now`")
@@ -66,7 +72,18 @@ def coverage(
         states = _by_windows(dataset, wanted, held, now)
     else:
         states = _by_snapshot(dataset, wanted, held, now)
-    return _described(dataset, states, held, tries)
+    answers = tries.filter(pl.col("outcome").is_in(ANSWERED))
+    return _described(dataset, _doubted(states, doubts(dataset, held, answers, recorded), held), held, tries)
+
+
+def _doubted(states: pl.DataFrame, doubtful: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+    """Days that would be complete but for a doubt are partial, or missing where nothing is stored."""
+    frame = states.join(doubtful, on="day", how="left", maintain_order="left").join(
+        held.select("day", _held="rows"), on="day", how="left", maintain_order="left"
+    )
+    worse = pl.when(pl.col("_held") > 0).then(pl.lit(State.PARTIAL.value)).otherwise(pl.lit(State.MISSING.value))
+    hit = (pl.col("state") == State.COMPLETE.value) & pl.col("doubt").is_not_null()
+    return frame.with_columns(state=pl.when(hit).then(worse).otherwise("state")).drop("_held")
 
 
 def _slots(

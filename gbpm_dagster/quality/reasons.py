@@ -20,11 +20,13 @@ def reason(rule: Rule, day: Mapping[str, Any]) -> str:
     """One sentence for one day.
 
     day: state, expected_slots, complete_slots, gaps (list of {date, period, rows, expected} not there), day; of the
-    evidence held_rows, fetched_at, distinct_keys, quarantined (null: no evidence); of the last attempt at, outcome,
-    error_class, message, tried_keys (null: none).
+    evidence held_rows, fetched_at, distinct_keys, quarantined (null: no evidence), doubt (null: none); of the last
+    attempt at, outcome, error_class, message, tried_keys (null: none).
     """
     parts = [_what_is_there(rule, day)]
-    if day["quarantined"] and day["state"] != State.COMPLETE:
+    if day["doubt"] and day["state"] != State.COMPLETE:
+        parts.append(f"{day['doubt']}: asked again until two answers 24 hours apart agree")
+    elif day["quarantined"] and day["state"] != State.COMPLETE:
         parts.append(f"{day['quarantined']} rows in quarantine")
     trouble = _trouble(day)
     if trouble:
@@ -44,7 +46,7 @@ def _what_is_there(rule: Rule, day: Mapping[str, Any]) -> str:
         return _periods(day)
     if day["held_rows"] == 0:
         return "answered, empty"
-    if state == State.COMPLETE:
+    if state == State.COMPLETE or day["doubt"]:
         return f"answered, {day['held_rows']} rows"
     return f"asked at {_clock(day['fetched_at'])}, before the day had ended or in part only"
 
@@ -55,7 +57,7 @@ def _periods(day: Mapping[str, Any]) -> str:
     if day["held_rows"] == 0 and not day["complete_slots"]:
         return "answered, empty"
     text = f"{day['complete_slots']} of {day['expected_slots']} periods"
-    if day["state"] == State.COMPLETE:
+    if day["state"] == State.COMPLETE or day["complete_slots"] == day["expected_slots"]:
         return text
     if not day["gaps"]:
         return f"{text}; the others are not late yet"

@@ -50,13 +50,25 @@ class Offence:
         self.sample += [{k: _plain(v) for k, v in row.items()} for row in sample.head(room).iter_rows(named=True)]
 
 
-def check_validity(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> CheckResult:
-    """Types, keys and the market's rules over the stored rows of the days; rows in quarantine are a warning.
+@dataclass(frozen=True, slots=True)
+class _Aside:
+    """What is not in the rows: those in quarantine by reason, columns no answer had by days."""
+
+    quarantined: dict[str, int]
+    absent: dict[str, int]
+    recorded: bool
+
+
+def check_validity(
+    warehouse: Warehouse, dataset: Dataset, days: Sequence[date], recorded: bool = False
+) -> CheckResult:
+    """Types, keys and the market's rules over the stored rows of the days; rows in quarantine are a warning, and so
+    are columns that answers did not have, except of recordings (they may be restored; then details name them).
 
     Severity ERROR for types, keys and calendar, WARN for ranges. Of a snapshot table the newest list is checked.
     Raises WarehouseError if the rows cannot be read.
     """
-    evidence = warehouse.evidence([dataset.table]).select("day", "rows")
+    evidence = warehouse.evidence([dataset.table]).select("day", "rows", "absent_columns")
     held = dict(zip(evidence["day"].to_list(), evidence["rows"].to_list(), strict=True))
     wanted = [max(held)] if dataset.grain is Grain.SNAPSHOT and held else sorted(set(days) & held.keys())
     if not wanted:
@@ -68,8 +80,8 @@ def check_validity(warehouse: Warehouse, dataset: Dataset, days: Sequence[date])
         frame = frame.filter(pl.col(DAY).is_in(part))
         rows += len(frame)
         inspect(dataset, frame, offences)
-    quarantined = _quarantined(warehouse, dataset, wanted)
-    return _result(dataset, rows, len(wanted), offences, quarantined)
+    aside = _Aside(_quarantined(warehouse, dataset, wanted), _absent(dataset, evidence, wanted), recorded)
+    return _result(dataset, rows, len(wanted), offences, aside)
 
 
 def inspect(dataset: Dataset, rows: pl.DataFrame, offences: dict[str, Offence]) -> None:
@@ -114,13 +126,20 @@ def _quarantined(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -
     return {str(reason): int(n) for reason, n in counts.iter_rows()}
 
 
+def _absent(dataset: Dataset, evidence: pl.DataFrame, days: Sequence[date]) -> dict[str, int]:
+    """Columns that answers of these days did not have: on how many days. None where a path leaves out nulls."""
+    if dataset.endpoint.omits_nulls:
+        return {}
+    lists = evidence.filter(pl.col("day").is_in(list(days)) & (pl.col("rows") > 0)).select("absent_columns")
+    found = lists.explode("absent_columns", empty_as_null=True).drop_nulls().to_series().value_counts()
+    return {str(name): int(n) for name, n in sorted(found.iter_rows(), key=lambda c: (-c[1], c[0]))}
+
+
 def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def _result(
-    dataset: Dataset, rows: int, days: int, offences: dict[str, Offence], quarantined: dict[str, int]
-) -> CheckResult:
+def _result(dataset: Dataset, rows: int, days: int, offences: dict[str, Offence], aside: _Aside) -> CheckResult:
     worst_first = sorted(offences.items(), key=lambda o: (o[1].severity != ERROR, -o[1].rows, o[0]))
     said = [f"{count(o.rows, 'row')}: {o.meaning}" for _, o in worst_first]
     details: dict[str, Any] = {"days": days, "rows": rows}
@@ -129,9 +148,15 @@ def _result(
             name: {"severity": o.severity, "meaning": o.meaning, "rows": o.rows, "first": o.sample}
             for name, o in worst_first
         }
-    if quarantined:
-        said.append(f"{count(sum(quarantined.values()), 'row')} in quarantine")
-        details["quarantined"] = quarantined
+    if aside.quarantined:
+        said.append(f"{count(sum(aside.quarantined.values()), 'row')} in quarantine")
+        details["quarantined"] = aside.quarantined
+    if aside.absent:
+        details["columns the answers did not have, by days"] = aside.absent
+        if not aside.recorded:
+            said.append(
+                f"the answers did not have {', '.join(aside.absent)} ({count(max(aside.absent.values()), 'day')})"
+            )
     if said:
         details["next step"] = (
             f"look at the rows named here; gbpm backfill {dataset.table} --from DAY --to DAY asks for a day again"

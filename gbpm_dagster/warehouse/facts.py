@@ -6,7 +6,7 @@ Belongs here: the measured columns of the evidence. Not here: the answer's accou
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from gbpm_dagster.catalogue.model import Dataset, Kind, Rule
+from gbpm_dagster.catalogue.model import Dataset, Kind
 from gbpm_dagster.warehouse.merge import key_names, rank_names, with_keys, with_ranks
 from gbpm_dagster.warehouse.protocol import DAY, SLOT
 
@@ -101,25 +101,40 @@ def _text(dataset: Dataset, name: str) -> pl.Expr:
 
 
 def _slots(dataset: Dataset, current: pl.DataFrame) -> pl.DataFrame:
-    """(_day, slots): rows that count, by settlement date and period; an empty list where periods are not counted."""
+    """(_day, slots): rows that count, by settlement date and period; an empty list where periods are not counted.
+
+    A row counts if its values are there and its member, where members are declared, is one of that day's; of one
+    member no more rows count than are due, so that a surplus never makes up for what is not there (domain.md 2.4).
+    """
     days = current.select(DAY).unique()
     nothing = pl.lit([], pl.List(SLOT)).alias("slots")
-    if dataset.completeness.rule is not Rule.PERIODS:
-        return days.with_columns(nothing)
     place = _slot_place(dataset)
-    if place is None:
+    if place is None or not dataset.counts_periods:
         return days.with_columns(nothing)
-    values = [pl.col(v).is_not_null() for v in dataset.completeness.values]
+    rule = dataset.completeness
+    values = [pl.col(v).is_not_null() for v in rule.values]
     counting = current.filter(*values) if values else current
-    slots = (
-        counting.select(DAY, *place)
-        .group_by(DAY, "date", "period")
-        .agg(pl.len().cast(pl.Int32).alias("rows"))
-        .sort(DAY, "date", "period")
-        .group_by(DAY)
-        .agg(pl.struct("date", "period", "rows").alias("slots"))
-    )
+    slot, member = [DAY, "date", "period"], rule.member_column
+    if rule.members:
+        placed = counting.select(DAY, *place, pl.col(member))
+        counted = (
+            placed.join(_declared(dataset, placed["date"].unique().to_list()), on=["date", member], how="semi")
+            .group_by(*slot, member)
+            .agg(pl.len().clip(upper_bound=rule.rows_per_period).alias("rows"))
+            .group_by(slot)
+            .agg(pl.col("rows").sum().cast(pl.Int32))
+        )
+    else:
+        counted = counting.select(DAY, *place).group_by(slot).agg(pl.len().cast(pl.Int32).alias("rows"))
+    slots = counted.sort(slot).group_by(DAY).agg(pl.struct("date", "period", "rows").alias("slots"))
     return days.join(slots, on=DAY, how="left").with_columns(pl.col("slots").fill_null(pl.lit([], pl.List(SLOT))))
+
+
+def _declared(dataset: Dataset, dates: Iterable[date | None]) -> pl.DataFrame:
+    """(date, member) of every declared member on those settlement dates."""
+    rule = dataset.completeness
+    pairs = [(day, name) for day in dates if day is not None for name in rule.members_on(day)]
+    return pl.DataFrame(pairs, schema={"date": pl.Date, rule.member_column: pl.String}, orient="row")
 
 
 def _slot_place(dataset: Dataset) -> list[pl.Expr] | None:

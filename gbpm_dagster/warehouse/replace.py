@@ -111,11 +111,15 @@ class Replacement:
         return self.data.read(files, days_where(days)).select(list(stored_schema(self.dataset)))
 
     def _guard(self, batch: Sequence[Arrival], answer: merge.Answer, stored: pl.DataFrame) -> dict[date, Outcome]:
-        """Days whose answer is smaller than what is stored and not confirmed by an earlier held one (decision 6)."""
+        """Days whose answer is smaller than what is stored and not confirmed by an earlier held one (decision 6).
+
+        Smaller: fewer distinct keys, or without a column that stored rows have values of.
+        """
         new = dict(answer.counts.select(DAY, "keys").iter_rows())
         had = dict(stored.group_by(DAY).len().iter_rows())
         limits = {a.day: self._limit(a, had.get(a.day, 0)) for a in batch}
-        short = [a for a in batch if new.get(a.day, 0) < limits[a.day][0]]
+        lost = {a.day: _lost_columns(a, stored) for a in batch if a.absent_columns and had.get(a.day)}
+        short = [a for a in batch if new.get(a.day, 0) < limits[a.day][0] or lost.get(a.day)]
         if not short:
             return {}
         hashes = facts.key_set_hashes(self.dataset, answer.winners.filter(pl.col(DAY).is_in([a.day for a in short])))
@@ -125,6 +129,7 @@ class Replacement:
         held = {}
         for a in short:
             digest = hashes.get(a.day, "keys:" + facts.empty_hash(self.dataset))
+            digest += "".join(f" -{name}" for name in lost.get(a.day, ()))
             before = last.get(max(last)) if last and self.dataset.grain is Grain.SNAPSHOT else last.get(a.day)
             if (
                 before
@@ -133,6 +138,9 @@ class Replacement:
                 and before["at"] < a.fetched_at
             ):
                 continue
+            keys = new.get(a.day, 0)
+            what = [f"has {keys} distinct keys, {limits[a.day][1]}"] if keys < limits[a.day][0] else []
+            what += [f"lacks {', '.join(lost[a.day])}, which stored rows have"] if lost.get(a.day) else []
             held[a.day] = Outcome(
                 self.dataset.table,
                 a.day,
@@ -141,9 +149,9 @@ class Replacement:
                 quarantined=len(a.quarantined),
                 requests=a.requests,
                 bytes=a.bytes,
-                message=f"the answer has {new.get(a.day, 0)} distinct keys, {limits[a.day][1]}: kept what is stored; "
+                message=f"the answer {' and '.join(what)}: kept what is stored; "
                 "the same answer to a later request will replace it",
-                extra={"keys": new.get(a.day, 0), "key_set": digest},
+                extra={"keys": keys, "key_set": digest},
             )
         return held
 
@@ -321,6 +329,12 @@ def _rows(dataset: Dataset, batch: Sequence[Arrival]) -> pl.DataFrame:
     ours = each.select(pl.all().repeat_by(pl.Series(sizes)).explode(empty_as_null=False))
     whole = pl.concat([pl.concat(frames), ours], how="horizontal")
     return whole.with_columns(pl.col(DAY).dt.strftime("%Y-%m").alias(MONTH)).select(list(stored_schema(dataset)))
+
+
+def _lost_columns(arrival: Arrival, stored: pl.DataFrame) -> list[str]:
+    """Columns that the answer does not have and stored rows of its day have values of."""
+    there = stored.filter(pl.col(DAY) == arrival.day).select(pl.col(list(arrival.absent_columns)).is_not_null().any())
+    return sorted(name for name in there.columns if there[name][0])
 
 
 def _touches(actions: pl.DataFrame, month: str, days: Sequence[date]) -> bool:

@@ -171,11 +171,27 @@ def test_an_unknown_column_is_kept_aside_with_the_rows_key() -> None:
     }
 
 
-def test_an_absent_column_is_null_and_reported() -> None:
-    for rows in ([without(mid(), "price")] * 3, [mid(), without(mid(), "price")]):
-        found = decode(MID, body(rows))
-        assert found.absent_columns == ("price",) and found.quarantined == []
-        assert found.rows["price"].null_count() == sum("price" not in row for row in rows)
+@pytest.mark.parametrize("name", ["price", "dataset"])
+def test_a_column_that_no_row_has_is_null_and_reported(name: str) -> None:
+    found = decode(MID, body([without(mid(), name)] * 3))
+    assert found.absent_columns == (name,) and found.quarantined == []
+    assert found.rows[name].null_count() == 3
+
+
+def test_a_column_that_some_rows_lack_is_null_if_it_may_be_else_those_rows_are_set_aside() -> None:
+    # dataset is nullable in Elexon's document, price is not
+    found = decode(MID, body([mid(), without(mid(), "dataset")]))
+    assert found.absent_columns == () and found.rows["dataset"].to_list() == ["MID", None]
+    for damaged in (without(mid(settlementPeriod=2), "price"), mid(settlementPeriod=2, price=None)):
+        found = decode(MID, body([mid(), damaged, mid(settlementPeriod=3)]))
+        assert found.rows["settlementPeriod"].to_list() == [1, 3] and found.absent_columns == ()
+        assert [(d, r) for d, _, r in found.quarantined] == [(JAN3, body([damaged]).decode()[9:-2])]
+        assert found.quarantined[0][1].startswith("price has no value") and adds_up(found)
+
+
+def test_a_column_null_in_every_row_that_is_never_null_counts_as_absent() -> None:
+    found = decode(MID, body([mid(price=None)] * 2))
+    assert (found.absent_columns, found.rows.height, found.quarantined) == (("price",), 2, [])
     assert fast.read(MID, body([without(mid(), "price")])) is not None, "absent everywhere is no reason to go slow"
 
 
@@ -186,8 +202,9 @@ def test_a_renamed_column_is_both() -> None:
 
 def test_a_column_renamed_only_in_a_later_row_is_seen_though_the_counts_of_names_agree() -> None:
     found = decode(MID, body([mid(), {**without(mid(), "price"), "prices": 1.5}, mid()]))
-    assert (found.absent_columns, found.unknown_columns) == (("price",), ("prices",))
-    assert found.rows["price"].to_list() == [50.5, None, 50.5]
+    assert (found.absent_columns, found.unknown_columns) == ((), ("prices",))
+    assert found.rows["price"].to_list() == [50.5, 50.5] and len(found.quarantined) == 1
+    assert found.drift_rows == [None] and adds_up(found)
 
 
 @pytest.mark.parametrize(

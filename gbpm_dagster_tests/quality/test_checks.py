@@ -314,6 +314,21 @@ def test_rows_in_quarantine_warn() -> None:
     assert result.details["quarantined"] == {"null key": 2}
 
 
+def test_columns_that_answers_did_not_have_warn_except_in_recordings() -> None:
+    memory = stored(COSTS, costs())
+    bare = answer(COSTS, DAY, FETCHED, slots_of(DAY, 1), absent_columns=["bsadDefaulted", "replacementPrice"])
+    memory.answers = evidence(bare)
+    result = plain(check_validity(memory, COSTS, [DAY]))
+    assert (result.passed, result.severity) == (False, "WARN")
+    assert "bsadDefaulted" in result.summary and "replacementPrice" in result.summary
+    restored = plain(check_validity(memory, COSTS, [DAY], recorded=True))
+    assert restored.passed
+    assert restored.details["columns the answers did not have, by days"] == {
+        "bsadDefaulted": 1,
+        "replacementPrice": 1,
+    }
+
+
 # freshness
 
 

@@ -229,6 +229,53 @@ def test_other_tables_do_not_count_and_days_come_sorted_once() -> None:
         coverage(COSTS, [DAY], held, attempts(), LATER.replace(tzinfo=None))
 
 
+# Doubts: answered, and yet perhaps not all there
+
+
+def test_rows_in_quarantine_make_a_day_of_events_partial_until_two_answers_a_day_apart_agree() -> None:
+    held = evidence(answer(BOALF, DAY, LATER, rows=90, quarantined=2, content_hash="x"))
+    first = attempt(BOALF, DAY, LATER - timedelta(hours=24), "written", content_hash="x")
+    soon = attempt(BOALF, DAY, LATER - timedelta(hours=1), "unchanged", content_hash="x")
+    last = attempt(BOALF, DAY, LATER, "unchanged", content_hash="x")
+    other = attempt(BOALF, DAY, LATER - timedelta(hours=48), "written", content_hash="y")
+    row = one(BOALF, DAY, held, attempts(other, first, soon), LATER)
+    assert (row["state"], row["reason"]) == (
+        "partial",
+        "answered, 90 rows; 2 rows in quarantine: asked again until two answers 24 hours apart agree",
+    )
+    assert one(BOALF, DAY, held, attempts(first, soon, last), LATER)["state"] == "complete"
+    nothing = evidence(answer(BOALF, DAY, LATER, rows=0, quarantined=2))
+    assert one(BOALF, DAY, nothing, attempts(), LATER)["state"] == "missing"
+    quiet = evidence(answer(BOALF, DAY, LATER, rows=0))
+    assert one(BOALF, DAY, quiet, attempts(), LATER)["state"] == "complete"  # domain.md 2.2 E: emptiness is legal
+
+
+def test_a_column_that_other_days_have_or_that_is_never_null_is_missed() -> None:
+    def state(dataset: Dataset, absent: str, *, others: bool, recorded: bool = False) -> str:
+        day = answer(dataset, DAY, LATER, slots_of(DAY, 6 * 20), absent_columns=[absent])
+        around = [answer(dataset, DAY + timedelta(days=1), LATER, rows=5, absent_columns=[])] if others else []
+        held = evidence(day, *around)
+        return str(coverage(dataset, [DAY], held, attempts(), LATER, recorded)["state"][0])
+
+    assert state(FUELINST, "publishTime", others=True) == "partial"
+    assert state(FUELINST, "publishTime", others=False) == "complete"  # nullable, and nothing to compare with
+    assert state(COSTS, "netImbalanceVolume", others=False) == "partial"
+    assert state(COSTS, "netImbalanceVolume", others=True, recorded=True) == "complete"  # restored recordings
+    assert state(DATASETS["bmrs_remit"], "affectedArea", others=True) == "complete"  # REMIT leaves out nulls
+    held = evidence(answer(FUELINST, DAY, LATER, slots_of(DAY, 6 * 20), absent_columns=["publishTime"]),
+                    answer(FUELINST, LONG, LATER, rows=5, absent_columns=[]))  # fmt: skip
+    assert "the answer had no publishTime" in one(FUELINST, DAY, held, attempts(), LATER)["reason"]
+
+
+def test_an_empty_period_of_bid_offer_data_among_full_ones_is_missed() -> None:
+    bod = DATASETS["bmrs_bod"]
+    held = evidence(answer(bod, DAY, LATER, slots_of(DAY, 80, without=[20, 21, 48])))
+    row = one(bod, DAY, held, attempts(), LATER)
+    assert row["state"] == "partial" and "no row in period 20-21, 48" in row["reason"]
+    full = evidence(answer(bod, DAY, LATER, slots_of(DAY, 80)))
+    assert one(bod, DAY, full, attempts(), LATER)["state"] == "complete"
+
+
 # The same by hand, slot by slot: what the frames must equal.
 
 

@@ -30,8 +30,8 @@ COSTS, INDO, BOALF = (DATASETS[t] for t in ("bmrs_costs", "bmrs_indo", "bmrs_boa
 def recorded(dataset: Dataset) -> dict[date, pl.DataFrame]:
     """Recorded rows of a table by wanted day."""
     files = sorted(RECORDINGS.glob(f"{dataset.table}.*.ndjson.gz"))
-    lines = [line for f in files for line in gzip.decompress(f.read_bytes()).splitlines()]
-    rows = decode(dataset, b"[" + b",".join(lines) + b"]").rows
+    bodies = [b"[" + b",".join(gzip.decompress(f.read_bytes()).splitlines()) + b"]" for f in files]
+    rows = pl.concat(decode(dataset, body).rows for body in bodies)
     wanted = WANTED[dataset.table]
     days = partition_days(dataset, rows) if dataset.grain is Grain.DAILY else pl.Series([wanted[-1]] * rows.height)
     return {day: rows.filter(days == day) for day in wanted}

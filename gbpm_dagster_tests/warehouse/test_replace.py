@@ -23,9 +23,11 @@ from gbpm_dagster.warehouse.protocol import (
 from gbpm_dagster_tests.rights import no_permission_in
 from gbpm_dagster_tests.warehouse.rows import (
     BMUNITS,
+    BOD,
     COSTS,
     DAY,
     FREQ,
+    FUELINST,
     INDO,
     MID,
     T0,
@@ -187,6 +189,26 @@ def test_a_smaller_answer_is_held_until_a_later_one_confirms_it(tmp_path: Path) 
     (confirmed,) = lake.replace(MID, [answer(small, at=later(4))])
     assert (confirmed.outcome, confirmed.rows, confirmed.extra["removed"]) == ("written", 80, 16)
     assert lake.vintages(MID).height == 16
+    honest(lake)
+
+
+def test_an_answer_without_a_column_that_stored_rows_have_is_held_until_a_later_one_confirms_it(
+    tmp_path: Path,
+) -> None:
+    lake = Lake(tmp_path)
+    lake.replace(MID, [answer(mid())])
+    bare = mid().with_columns(volume=pl.lit(None, pl.Float64))
+    (held,) = lake.replace(MID, [answer(bare, at=later(1), absent_columns=["volume"])])
+    assert held.outcome == "held" and "lacks volume" in held.message and held.rows == 96
+    assert lake.read(MID)["volume"].null_count() == 0
+    (other,) = lake.replace(MID, [answer(bare, at=later(2), absent_columns=["price", "volume"])])
+    assert other.outcome == "held", "other columns confirm nothing"
+    for hours, outcome in ((3, "held"), (4, "written")):
+        (done,) = lake.replace(MID, [answer(bare, at=later(hours), absent_columns=["volume"])])
+        assert done.outcome == outcome
+    assert lake.read(MID)["volume"].null_count() == 96 and lake.vintages(MID).height == 96
+    (same,) = lake.replace(MID, [answer(bare, at=later(5), absent_columns=["volume"])])
+    assert same.outcome == "unchanged", "what was never stored is not missed"
     honest(lake)
 
 
@@ -513,6 +535,35 @@ def test_rows_without_their_value_do_not_count_in_a_slot(tmp_path: Path) -> None
     )
     lake.replace(MID, [answer(rows)])
     assert [s["rows"] for s in only(lake)["slots"]] == [2] * 6 + [1] + [2] * 41
+
+
+def test_a_surplus_never_makes_up_for_what_is_not_there(tmp_path: Path) -> None:
+    """Rows of an undeclared member, and more of a member than are due, do not fill a slot (domain.md 2.4)."""
+    lake = Lake(tmp_path)
+    other = pl.col("dataProvider") == "N2EXMIDP"
+    seventh = pl.col("settlementPeriod") == 7
+    rows = mid().with_columns(
+        dataProvider=pl.when(other & seventh).then(pl.lit("NEWMIDP")).otherwise(pl.col("dataProvider"))
+    )
+    lake.replace(MID, [answer(rows)])
+    assert [s["rows"] for s in only(lake)["slots"]] == [2] * 6 + [1] + [2] * 41
+    start = datetime(2024, 1, 3, tzinfo=UTC)
+    fuel = [
+        {"startTime": start + timedelta(minutes=m), "settlementDate": DAY, "settlementPeriod": 1, "fuelType": f,
+         "generation": 1}
+        for f, minutes in (("CCGT", range(0, 30, 3)), ("WIND", (0, 5)), ("UNHEARDOF", (0,)))
+        for m in minutes
+    ]  # fmt: skip
+    lake.replace(FUELINST, [answer(frame(FUELINST, fuel))])
+    assert only(lake, "bmrs_fuelinst")["slots"] == [{"date": DAY, "period": 1, "rows": 6 + 2}]
+
+
+def test_events_with_a_floor_for_every_period_have_their_periods_counted(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    row = {"settlementDate": DAY, "settlementPeriod": 5, "timeFrom": datetime(2024, 1, 3, 2, tzinfo=UTC),
+           "nationalGridBmUnit": "A", "offer": 1.0}  # fmt: skip
+    lake.replace(BOD, [answer(frame(BOD, [row | {"pairId": n} for n in (-1, 1, 2)]))])
+    assert only(lake, "bmrs_bod")["slots"] == [{"date": DAY, "period": 5, "rows": 3}]
 
 
 def test_slots_of_a_partition_by_publication_name_their_own_settlement_date(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""Answered days whose rows may not be all there: what the evidence says against calling them complete.
+
+Belongs here: the doubts and what lays them. Not here: slots and their states (`coverage`), a day's sentence
+(`reasons`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from gbpm_dagster.catalogue.model import Dataset, Grain, Rule
+from gbpm_dagster.market.calendar import periods_in_day
+from gbpm_dagster.quality.states import PROOF_SPAN, runs
+
+SCHEMA: dict[str, Any] = {"day": pl.Date, "doubt": pl.String}
+
+
+def doubts(dataset: Dataset, held: pl.DataFrame, answers: pl.DataFrame, recorded: bool) -> pl.DataFrame:
+    """Days in doubt and why (day, doubt).
+
+    - Rows in quarantine, where the rule does not count every row (events, rows by unit): they are not stored.
+    - Columns the answer did not have: those that Elexon's document never lets be null, and those that other days of
+      the table have (unless the path leaves out what is null). Not in a home of recordings, which may be restored.
+    - Events with a floor for every period (BOD): a period without rows among others with rows.
+
+    held: the table's evidence. answers: its successful attempts; where they hold the same content at least 24 hours
+    apart the doubt is laid (domain.md's proof of what the source does not have).
+    """
+    if dataset.grain is not Grain.DAILY or held.is_empty():
+        return pl.DataFrame(schema=SCHEMA)
+    found: dict[date, list[str]] = {}
+    parts = [_quarantined(dataset, held), _hollow(dataset, held)]
+    if not recorded:
+        parts.append(_absent(dataset, held))
+    for part in parts:
+        for day, why in part:
+            found.setdefault(day, []).append(why)
+    laid = _confirmed(held, answers, list(found)) if found else set()
+    return pl.DataFrame([(d, "; ".join(w)) for d, w in found.items() if d not in laid], schema=SCHEMA, orient="row")
+
+
+def counts_every_row(dataset: Dataset) -> bool:
+    """Whether the rule of completeness leaves no row uncounted: one key a period and member, or a fixed cadence."""
+    rule = dataset.completeness
+    counted = {"settlementDate", "settlementPeriod", "startTime", dataset.partition_field, rule.member_column}
+    return rule.rule is Rule.PERIODS and set(dataset.key) <= counted
+
+
+def _quarantined(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
+    if counts_every_row(dataset):
+        return
+    for day, n in held.filter(pl.col("quarantined") > 0).select("day", "quarantined").iter_rows():
+        yield day, f"{n} row{'s' if n > 1 else ''} in quarantine"
+
+
+def _absent(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
+    with_rows = held.filter(pl.col("rows") > 0).select("day", column="absent_columns")
+    lists = with_rows.explode("column", empty_as_null=True).drop_nulls("column")
+    if lists.is_empty():
+        return
+    days_without = dict(lists.group_by("column").agg(pl.col("day").n_unique()).iter_rows())
+    never_null = {c.name for c in dataset.columns if not c.nullable}
+    known = set(dataset.names)
+    odd = [
+        name
+        for name, days in sorted(days_without.items())
+        if name in never_null or (name in known and not dataset.endpoint.omits_nulls and days < with_rows.height)
+    ]
+    hit = lists.filter(pl.col("column").is_in(odd)).group_by("day").agg(pl.col("column").unique().sort())
+    for day, names in hit.iter_rows():
+        yield day, f"the answer had no {', '.join(names)}"
+
+
+def _hollow(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
+    if dataset.completeness.rule is not Rule.EVENTS or not dataset.counts_periods:
+        return
+    own = pl.col("slots").list.eval(pl.element().struct.field("period"))
+    for day, periods in held.filter(pl.col("slots").list.len() > 0).select("day", own).iter_rows():
+        empty = sorted(set(range(1, periods_in_day(day) + 1)) - set(periods))
+        if empty:
+            said = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b, _ in runs(empty))
+            yield day, f"no row in period {said}, though others of the day have rows"
+
+
+def _confirmed(held: pl.DataFrame, answers: pl.DataFrame, days: list[date]) -> set[date]:
+    """Days whose present content was the answer twice, at least 24 hours apart."""
+    same = (
+        answers.filter(pl.col("day").is_in(days))
+        .join(held.select("day", "content_hash"), on=["day", "content_hash"], how="semi")
+        .group_by("day")
+        .agg(span=pl.col("at").max() - pl.col("at").min())
+    )
+    return set(same.filter(pl.col("span") >= PROOF_SPAN)["day"].to_list())
