@@ -6,6 +6,7 @@ Belongs here: when things run by themselves. Not here: what they do.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -124,7 +125,9 @@ def _daily_backfill(datasets: Sequence[Dataset], runtime: Runtime) -> dg.Schedul
         description="02:00 London: fetch yesterday of every table and today's reference lists.",
     )
     def daily_backfill(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
-        yesterday = runtime.settings.today() - timedelta(days=1)
+        # A tick that is caught up later asks for the yesterday of its own night, in London.
+        night = context.scheduled_execution_time.astimezone(ZoneInfo(LONDON)).date()
+        yesterday = (runtime.settings.today() if runtime.settings.now else night) - timedelta(days=1)
         together: dict[object, list[Dataset]] = defaultdict(list)
         for dataset in datasets:
             partitions = partitions_of(dataset, runtime.settings)
@@ -132,6 +135,7 @@ def _daily_backfill(datasets: Sequence[Dataset], runtime: Runtime) -> dg.Schedul
                 together[partitions].append(dataset)
         return [
             dg.RunRequest(
+                run_key=f"{night} {group[0].table}",  # needed for more than one; a tick that is retried repeats none
                 asset_selection=[dg.AssetKey(d.table) for d in group],
                 partition_key=yesterday.isoformat() if is_daily(group[0]) else None,
                 tags={REASON_TAG: "schedule"},
