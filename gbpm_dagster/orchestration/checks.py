@@ -15,6 +15,8 @@ import dagster as dg
 from gbpm_dagster.quality.checks import CheckResult
 
 MISSING = "missing days"
+HISTORY = 20
+"""So many last executions of a check are searched for a verdict."""
 
 
 def _metadata(result: CheckResult) -> dict[str, Any]:
@@ -64,12 +66,18 @@ def store(instance: dg.DagsterInstance, results: Iterable[CheckResult]) -> None:
 
 
 def last_gaps(instance: dg.DagsterInstance, table: str) -> list[date] | None:
-    """The missing days of the last finished gap check; None when there is none yet or one is under way."""
+    """The missing days of the last gap check that gave a verdict; None when there is none, or one is under way.
+
+    A run that ended without a verdict (killed, cancelled) must not hide the one before it until somebody checks again.
+    """
     key = dg.AssetCheckKey(dg.AssetKey(table), "gaps")
-    record = instance.event_log_storage.get_latest_asset_check_execution_by_key([key]).get(key)
-    event = record.event.dagster_event if record and record.event else None
-    if event is None or event.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-        return None
-    missing = event.asset_check_evaluation_data.metadata.get(MISSING)
-    data = missing.value if missing is not None else []
-    return [date.fromisoformat(d) for d in data] if isinstance(data, list) else []
+    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=HISTORY):
+        event = record.event.dagster_event if record.event else None
+        if event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            missing = event.asset_check_evaluation_data.metadata.get(MISSING)
+            data = missing.value if missing is not None else []
+            return [date.fromisoformat(d) for d in data] if isinstance(data, list) else []
+        run = instance.get_run_by_id(record.run_id)
+        if run is not None and not run.is_finished:
+            return None
+    return None

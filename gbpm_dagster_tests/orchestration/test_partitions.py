@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -77,7 +78,7 @@ def test_tables_that_begin_together_share_one_definition() -> None:
 def test_ranges_are_exact_apart_and_in_order(wanted: list[date]) -> None:
     found = ranges(wanted)
     assert [d for a, b in found for d in days(a.isoformat(), b.isoformat())] == sorted(set(wanted))
-    assert all(later[0] - earlier[1] > timedelta(days=1) for earlier, later in zip(found, found[1:], strict=False))
+    assert all(later[0] - earlier[1] > timedelta(days=1) for earlier, later in pairwise(found))
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), CLOSE, max_size=4))

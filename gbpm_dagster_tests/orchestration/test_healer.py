@@ -1,0 +1,202 @@
+"""The healer's tick: when it waits, and that it asks once for exactly what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+
+from gbpm_dagster.orchestration.assets import REASON_TAG
+from gbpm_dagster.orchestration.checks import store
+from gbpm_dagster.orchestration.internal import HEAL_TAG, days_in_flight, healing_since, healing_under_way
+from gbpm_dagster.orchestration.launch import RANGE_END, RANGE_START
+from gbpm_dagster_tests.orchestration.conftest import Home, HomeMaker, days
+
+WEEK = ("2024-01-01", "2024-01-07")
+END_OF_WEEK = {"GBPM_NOW": "2024-01-07T23:30:00Z", "GBPM_DATASETS": "bmrs_mid,bmrs_indo"}
+
+
+def tick(here: Home) -> dg.SensorResult | dg.SkipReason:
+    context = dg.build_sensor_context(here.instance, repository_def=here.defs.get_repository_def())
+    found = here.defs.resolve_sensor_def("heal")(context)
+    assert isinstance(found, dg.SensorResult | dg.SkipReason)
+    return found
+
+
+def skipped(here: Home) -> str:
+    found = tick(here)
+    assert isinstance(found, dg.SkipReason), found
+    return str(found.skip_message)
+
+
+def asked(here: Home) -> dict[str, set[date]]:
+    """The days of the one run request, read from its asset graph subset; a whole asset counts as no days."""
+    found = tick(here)
+    assert isinstance(found, dg.SensorResult), found
+    (request,) = found.run_requests or []
+    assert request.tags[HEAL_TAG] == "gaps"
+    assert request.tags[REASON_TAG] == "heal"
+    subset = request.asset_graph_subset
+    assert subset is not None
+    days_of = {
+        key.to_user_string(): {date.fromisoformat(k) for k in part.get_partition_keys()}
+        for key, part in subset.partitions_subsets_by_asset_key.items()
+    }
+    return days_of | {key.to_user_string(): set() for key in subset.non_partitioned_asset_keys}
+
+
+def judge(here: Home) -> None:
+    store(here.instance, here.runtime.checks(which=("gaps",)))
+
+
+def with_gaps(home: HomeMaker, **environ: str) -> Home:
+    """bmrs_mid lacks 3 and 5-6 January, bmrs_indo 6 January; the gap checks have said so."""
+    here = home(**{**END_OF_WEEK, **environ})
+    here.load("bmrs_mid", "2024-01-01", "2024-01-02")
+    here.load("bmrs_mid", "2024-01-04")
+    here.load("bmrs_mid", "2024-01-07")
+    here.load("bmrs_indo", "2024-01-01", "2024-01-05")
+    here.load("bmrs_indo", "2024-01-07")
+    judge(here)
+    return here
+
+
+MISSING = {
+    "bmrs_mid": {date(2024, 1, 3), date(2024, 1, 5), date(2024, 1, 6)},
+    "bmrs_indo": {date(2024, 1, 6)},
+}
+
+
+def add_backfill(
+    here: Home, status: BulkActionStatus, tags: Mapping[str, str], work: Mapping[str, list[date]], age_s: float = 5
+) -> None:
+    began = (datetime.now(UTC) - timedelta(seconds=age_s)).timestamp()
+    repository = here.defs.get_repository_def()
+    made = PartitionBackfill.from_partitions_by_assets(
+        backfill_id=f"test{age_s:.0f}{status.value}"[:12],
+        asset_graph=repository.asset_graph,
+        backfill_timestamp=began,
+        tags=dict(tags),
+        dynamic_partitions_store=here.instance,
+        partitions_by_assets=[
+            _selector(table, wanted[0].isoformat(), wanted[-1].isoformat()) for table, wanted in work.items()
+        ],
+        title=None,
+        description=None,
+        run_config=None,
+    )
+    here.instance.add_backfill(made.with_status(status))
+
+
+def _selector(table: str, first: str, last: str) -> Any:
+    from dagster._core.definitions.selector import (
+        PartitionRangeSelector,
+        PartitionsByAssetSelector,
+        PartitionsSelector,
+    )
+
+    span = PartitionsSelector(ranges=[PartitionRangeSelector(start=first, end=last)])
+    return PartitionsByAssetSelector(asset_key=dg.AssetKey(table), partitions=span)
+
+
+def test_it_asks_once_for_exactly_what_is_missing(home: HomeMaker) -> None:
+    assert asked(with_gaps(home)) == MISSING
+
+
+def test_nothing_fails_nothing_happens(home: HomeMaker) -> None:
+    here = home(**END_OF_WEEK)
+    assert skipped(here) == "no gap check fails; 2 table(s) have none yet or one under way"
+    here.load("bmrs_mid", *WEEK)
+    here.load("bmrs_indo", *WEEK)
+    judge(here)
+    assert skipped(here) == "no gap check fails"
+
+
+def test_a_check_under_way_is_unknown_and_waited_for(home: HomeMaker) -> None:
+    here = with_gaps(home)
+    job = here.defs.resolve_implicit_global_asset_job_def()
+    run = here.instance.create_run_for_job(job.get_subset(asset_selection={dg.AssetKey("bmrs_mid")}))
+    assert asked(here) == {"bmrs_indo": MISSING["bmrs_indo"]}
+    here.instance.report_run_failed(run, "killed before its verdict")
+    assert asked(here) == MISSING, "the verdict before it counts"
+
+
+def test_what_was_healed_since_the_check_is_left_alone(home: HomeMaker) -> None:
+    here = with_gaps(home)
+    here.load("bmrs_mid", "2024-01-05")
+    assert asked(here) == {**MISSING, "bmrs_mid": {date(2024, 1, 3), date(2024, 1, 6)}}
+    here.load("bmrs_mid", *WEEK)
+    here.load("bmrs_indo", *WEEK)
+    assert "healed since" in skipped(here)
+
+
+@pytest.mark.parametrize("status", [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING])
+def test_one_healing_backfill_at_a_time(home: HomeMaker, status: BulkActionStatus) -> None:
+    here = with_gaps(home, GBPM_HEAL_COOLDOWN_SECONDS="0")
+    add_backfill(here, status, {HEAL_TAG: "gaps"}, {"bmrs_mid": days("2024-01-03")})
+    assert skipped(here).endswith("is healing: one at a time")
+    assert len(healing_under_way(here.instance)) == 1
+
+
+@pytest.mark.parametrize("status", [BulkActionStatus.CANCELED, BulkActionStatus.COMPLETED_SUCCESS])
+def test_a_cooldown_follows_a_healing_backfill_also_one_a_person_cancelled(
+    home: HomeMaker, status: BulkActionStatus
+) -> None:
+    here = with_gaps(home, GBPM_HEAL_COOLDOWN_SECONDS="600")
+    add_backfill(here, status, {HEAL_TAG: "gaps"}, {"bmrs_mid": days("2024-01-03")}, age_s=500)
+    assert skipped(here) == ("the last healing backfill began less than 600 s ago (GBPM_HEAL_COOLDOWN_SECONDS)")
+    assert len(healing_since(here.instance, datetime.now(UTC) - timedelta(seconds=600))) == 1
+    assert healing_since(here.instance, datetime.now(UTC) - timedelta(seconds=400)) == []
+
+
+def test_after_the_cooldown_it_asks_again(home: HomeMaker) -> None:
+    here = with_gaps(home, GBPM_HEAL_COOLDOWN_SECONDS="600")
+    add_backfill(here, BulkActionStatus.CANCELED, {HEAL_TAG: "gaps"}, {"bmrs_mid": days("2024-01-03")}, age_s=700)
+    assert asked(here) == MISSING
+
+
+def test_days_somebody_is_fetching_are_left_alone(home: HomeMaker) -> None:
+    here = with_gaps(home)
+    add_backfill(here, BulkActionStatus.REQUESTED, {}, {"bmrs_mid": days("2024-01-05", "2024-01-07")})
+    job = here.defs.resolve_implicit_global_asset_job_def()
+    here.instance.create_run_for_job(
+        job,
+        status=dg.DagsterRunStatus.STARTED,
+        asset_selection=frozenset({dg.AssetKey("bmrs_indo")}),
+        tags={RANGE_START: "2024-01-05", RANGE_END: "2024-01-06"},
+    )
+    assert days_in_flight(here.instance) == {
+        "bmrs_mid": set(days("2024-01-05", "2024-01-07")),
+        "bmrs_indo": set(days("2024-01-05", "2024-01-06")),
+    }
+    judge(here)  # the run planned its checks
+    assert asked(here) == {"bmrs_mid": {date(2024, 1, 3)}}
+
+
+def test_it_is_bounded_in_days_and_in_ranges(home: HomeMaker) -> None:
+    here = with_gaps(home, GBPM_HEAL_MAX_PARTITIONS="2")
+    first = asked(here)
+    assert sum(map(len, first.values())) == 2
+    assert all(first[t] <= MISSING[t] for t in first)
+
+    few = with_gaps(home, GBPM_HEAL_MAX_RUNS="1", GBPM_DATASETS="bmrs_mid")
+    assert asked(few) == {"bmrs_mid": {date(2024, 1, 5), date(2024, 1, 6)}}  # the newest range, whole
+
+
+def test_a_snapshot_is_asked_for_whole(home: HomeMaker) -> None:
+    here = home(GBPM_DATASETS="ref_bmunits", GBPM_NOW="2026-03-30T12:00:00Z")
+    judge(here)
+    assert asked(here) == {"ref_bmunits": set()}
+
+
+def test_it_is_on_unless_the_home_says_no(home: HomeMaker) -> None:
+    on = home(replay=False).defs.resolve_sensor_def("heal")
+    assert on.default_status == dg.DefaultSensorStatus.RUNNING
+    assert on.minimum_interval_seconds == 60
+    off = home(replay=False, GBPM_HEAL="false", GBPM_HEAL_INTERVAL_SECONDS="5").defs.resolve_sensor_def("heal")
+    assert off.default_status == dg.DefaultSensorStatus.STOPPED
+    assert off.minimum_interval_seconds == 5
