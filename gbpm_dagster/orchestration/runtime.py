@@ -80,7 +80,7 @@ class Runtime:
         """Run checks over the wanted (or given) days of those tables."""
         chosen = self.datasets if datasets is None else datasets
         wanted = {d.table: list((days or self.wanted)(d)) for d in chosen}
-        # A pinned clock is not the data's: their age is shown, a value after it is no fault of the clock (decision 18).
+        # A pinned clock is not the data's: a value after it is no fault of the clock (decision 18).
         recorded = self.scope is not None or self.settings.now is not None
         return run_checks(self.lake, chosen, wanted, self.settings.clock(), which, recorded)
 
