@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,8 @@ from gbpm_dagster.warehouse.protocol import Outcome, Warehouse, WarehouseError
 
 FLUSH_ROWS = 300_000
 FLUSH_DAYS = 370
-"""Whole days are written together until one of these is reached: few commits, bounded memory."""
+FLUSH_S = 5.0
+"""Whole days are written together until one of these is reached: few commits, bounded memory, little to lose."""
 
 GIVE_UP_UNREACHABLE, GIVE_UP_ERRORS = 3, 12
 """So many windows failing in a row, each after all its retries, mean the source is down: without any answer, and
@@ -115,6 +117,7 @@ class _Run:
         self.ready: list[DayParts] = []
         self.down_in_a_row = 0
         self._write_lock = threading.Lock()
+        self._written = time.monotonic()
 
     async def run(self, days: list[date]) -> Report:
         windows = plan(self.dataset, days, self.caps.get(self.dataset.endpoint.path))
@@ -208,11 +211,13 @@ class _Run:
     def _flush(self, everything: bool) -> None:
         with self._write_lock:
             rows = sum(p.rows for p in self.ready)
-            if not self.ready or not (everything or rows >= FLUSH_ROWS or len(self.ready) >= FLUSH_DAYS):
+            late = time.monotonic() - self._written >= FLUSH_S
+            if not self.ready or not (everything or late or rows >= FLUSH_ROWS or len(self.ready) >= FLUSH_DAYS):
                 return
             arrivals = [p.arrival(self.run_id, self.reason) for p in sorted(self.ready, key=lambda p: p.day)]
             self.ready = []
             self._tell(self.warehouse.replace(self.dataset, arrivals))
+            self._written = time.monotonic()
 
     def _tell(self, outcomes: Iterable[Outcome], log: bool = False) -> None:
         found = list(outcomes)
