@@ -68,7 +68,7 @@ def store(instance: dg.DagsterInstance, results: Iterable[CheckResult]) -> None:
 def last_gaps(instance: dg.DagsterInstance, table: str) -> list[date] | None:
     """The missing days of the last gap check that gave a verdict; None when there is none, or one is under way.
 
-    A run that ended without a verdict (killed, cancelled) must not hide the one before it until somebody checks again.
+    A run that ended without one (killed, cancelled) must not hide the verdict before it until somebody checks again.
     """
     key = dg.AssetCheckKey(dg.AssetKey(table), "gaps")
     for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=HISTORY):

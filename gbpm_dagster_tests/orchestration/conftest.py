@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import dagster as dg
 import pytest
 
 from gbpm_dagster.demo.replay import ReplayServer
+from gbpm_dagster.demo.replay_recordings import RECORDINGS
 from gbpm_dagster.demo.withhold import Withholding
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.build import build_definitions
@@ -66,13 +68,40 @@ class Home:
 HomeMaker = Callable[..., Home]
 
 
+@pytest.fixture(scope="session")
+def new_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new home's `dagster` folder: its tables take a second to make, and no time to copy."""
+    folder = tmp_path_factory.mktemp("instance")
+    with open_instance(Settings.load({"GBPM_HOME": str(folder)})) as instance:
+        instance.get_runs()
+    return folder / "dagster"
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recordings of the few tables used here."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for file in RECORDINGS.glob("*.ndjson.gz"):
+        if file.name.split(".")[0] in (*TABLES.split(","), "ref_bmunits"):
+            (folder / file.name).symlink_to(file)
+    return folder
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[HomeMaker]:
-    """home(withheld rules, **environment) -> Home; replay=False makes one that no source answers."""
+def home(tmp_path: Path, new_instance: Path, recordings: Path) -> Iterator[HomeMaker]:
+    """home(withheld rules, **environment) -> Home; replay=False: no source answers; lake: a folder to begin with."""
     with ExitStack() as stack:
 
-        def make(withheld: list[Mapping[str, Any]] | None = None, *, replay: bool = True, **environ: str) -> Home:
-            server = stack.enter_context(ReplayServer(withhold=Withholding.of(withheld or []))) if replay else None
+        def make(
+            withheld: list[Mapping[str, Any]] | None = None,
+            *,
+            replay: bool = True,
+            lake: Path | None = None,
+            **environ: str,
+        ) -> Home:
+            server = ReplayServer(recordings, Withholding.of(withheld or [])) if replay else None
+            if server:
+                stack.enter_context(server)
             settings = Settings.load(
                 {
                     "GBPM_HOME": str(tmp_path / "home"),
@@ -87,6 +116,9 @@ def home(tmp_path: Path) -> Iterator[HomeMaker]:
                     **environ,
                 }
             )
+            shutil.copytree(new_instance, settings.dagster_home, dirs_exist_ok=True)
+            if lake:
+                shutil.copytree(lake, settings.lake, dirs_exist_ok=True)
             return Home(settings, stack.enter_context(open_instance(settings)), server)
 
         yield make

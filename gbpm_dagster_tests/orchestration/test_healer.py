@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 
+from gbpm_dagster.demo.replay import ReplayServer
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.checks import store
 from gbpm_dagster.orchestration.internal import HEAL_TAG, days_in_flight, healing_since, healing_under_way
 from gbpm_dagster.orchestration.launch import RANGE_END, RANGE_START
+from gbpm_dagster.orchestration.runtime import Runtime
+from gbpm_dagster.settings import Settings
 from gbpm_dagster_tests.orchestration.conftest import Home, HomeMaker, days
 
 WEEK = ("2024-01-01", "2024-01-07")
 END_OF_WEEK = {"GBPM_NOW": "2024-01-07T23:30:00Z", "GBPM_DATASETS": "bmrs_mid,bmrs_indo"}
+
+
+MISSING = {
+    "bmrs_mid": {date(2024, 1, 3), date(2024, 1, 5), date(2024, 1, 6)},
+    "bmrs_indo": {date(2024, 1, 6)},
+}
 
 
 def tick(here: Home) -> dg.SensorResult | dg.SkipReason:
@@ -53,22 +63,32 @@ def judge(here: Home) -> None:
     store(here.instance, here.runtime.checks(which=("gaps",)))
 
 
-def with_gaps(home: HomeMaker, **environ: str) -> Home:
-    """bmrs_mid lacks 3 and 5-6 January, bmrs_indo 6 January; the gap checks have said so."""
-    here = home(**{**END_OF_WEEK, **environ})
-    here.load("bmrs_mid", "2024-01-01", "2024-01-02")
-    here.load("bmrs_mid", "2024-01-04")
-    here.load("bmrs_mid", "2024-01-07")
-    here.load("bmrs_indo", "2024-01-01", "2024-01-05")
-    here.load("bmrs_indo", "2024-01-07")
-    judge(here)
-    return here
+@pytest.fixture(scope="module")
+def gappy(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> Path:
+    """A lake in which bmrs_mid lacks 3 and 5-6 January, bmrs_indo 6 January."""
+    folder = tmp_path_factory.mktemp("gappy")
+    with ReplayServer(recordings) as replay:
+        environ = {"GBPM_HOME": str(folder), "GBPM_STATE_DIR": str(folder), "ELEXON_BASE_URL": replay.base_url}
+        runtime = Runtime(Settings.load({**environ, **END_OF_WEEK, "ELEXON_MAX_REQUESTS_PER_SECOND": "1000"}))
+        for dataset in runtime.named(list(MISSING)):
+            there = set(days(*WEEK)) - MISSING[dataset.table]
+            list(runtime.load(dataset, there, run_id="test", reason="test"))
+    return folder / "lake"
 
 
-MISSING = {
-    "bmrs_mid": {date(2024, 1, 3), date(2024, 1, 5), date(2024, 1, 6)},
-    "bmrs_indo": {date(2024, 1, 6)},
-}
+WithGaps = Callable[..., Home]
+
+
+@pytest.fixture
+def with_gaps(home: HomeMaker, gappy: Path) -> WithGaps:
+    """with_gaps(**environment): that lake in a home; its gap checks have said what is missing."""
+
+    def make(**environ: str) -> Home:
+        here = home(lake=gappy, **{**END_OF_WEEK, **environ})
+        judge(here)
+        return here
+
+    return make
 
 
 def add_backfill(
@@ -103,8 +123,8 @@ def _selector(table: str, first: str, last: str) -> Any:
     return PartitionsByAssetSelector(asset_key=dg.AssetKey(table), partitions=span)
 
 
-def test_it_asks_once_for_exactly_what_is_missing(home: HomeMaker) -> None:
-    assert asked(with_gaps(home)) == MISSING
+def test_it_asks_once_for_exactly_what_is_missing(with_gaps: WithGaps) -> None:
+    assert asked(with_gaps()) == MISSING
 
 
 def test_nothing_fails_nothing_happens(home: HomeMaker) -> None:
@@ -116,8 +136,8 @@ def test_nothing_fails_nothing_happens(home: HomeMaker) -> None:
     assert skipped(here) == "no gap check fails"
 
 
-def test_a_check_under_way_is_unknown_and_waited_for(home: HomeMaker) -> None:
-    here = with_gaps(home)
+def test_a_check_under_way_is_unknown_and_waited_for(with_gaps: WithGaps) -> None:
+    here = with_gaps()
     job = here.defs.resolve_implicit_global_asset_job_def()
     run = here.instance.create_run_for_job(job.get_subset(asset_selection={dg.AssetKey("bmrs_mid")}))
     assert asked(here) == {"bmrs_indo": MISSING["bmrs_indo"]}
@@ -125,8 +145,8 @@ def test_a_check_under_way_is_unknown_and_waited_for(home: HomeMaker) -> None:
     assert asked(here) == MISSING, "the verdict before it counts"
 
 
-def test_what_was_healed_since_the_check_is_left_alone(home: HomeMaker) -> None:
-    here = with_gaps(home)
+def test_what_was_healed_since_the_check_is_left_alone(with_gaps: WithGaps) -> None:
+    here = with_gaps()
     here.load("bmrs_mid", "2024-01-05")
     assert asked(here) == {**MISSING, "bmrs_mid": {date(2024, 1, 3), date(2024, 1, 6)}}
     here.load("bmrs_mid", *WEEK)
@@ -135,8 +155,8 @@ def test_what_was_healed_since_the_check_is_left_alone(home: HomeMaker) -> None:
 
 
 @pytest.mark.parametrize("status", [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING])
-def test_one_healing_backfill_at_a_time(home: HomeMaker, status: BulkActionStatus) -> None:
-    here = with_gaps(home, GBPM_HEAL_COOLDOWN_SECONDS="0")
+def test_one_healing_backfill_at_a_time(with_gaps: WithGaps, status: BulkActionStatus) -> None:
+    here = with_gaps(GBPM_HEAL_COOLDOWN_SECONDS="0")
     add_backfill(here, status, {HEAL_TAG: "gaps"}, {"bmrs_mid": days("2024-01-03")})
     assert skipped(here).endswith("is healing: one at a time")
     assert len(healing_under_way(here.instance)) == 1
@@ -144,23 +164,23 @@ def test_one_healing_backfill_at_a_time(home: HomeMaker, status: BulkActionStatu
 
 @pytest.mark.parametrize("status", [BulkActionStatus.CANCELED, BulkActionStatus.COMPLETED_SUCCESS])
 def test_a_cooldown_follows_a_healing_backfill_also_one_a_person_cancelled(
-    home: HomeMaker, status: BulkActionStatus
+    with_gaps: WithGaps, status: BulkActionStatus
 ) -> None:
-    here = with_gaps(home, GBPM_HEAL_COOLDOWN_SECONDS="600")
+    here = with_gaps(GBPM_HEAL_COOLDOWN_SECONDS="600")
     add_backfill(here, status, {HEAL_TAG: "gaps"}, {"bmrs_mid": days("2024-01-03")}, age_s=500)
     assert skipped(here) == ("the last healing backfill began less than 600 s ago (GBPM_HEAL_COOLDOWN_SECONDS)")
     assert len(healing_since(here.instance, datetime.now(UTC) - timedelta(seconds=600))) == 1
     assert healing_since(here.instance, datetime.now(UTC) - timedelta(seconds=400)) == []
 
 
-def test_after_the_cooldown_it_asks_again(home: HomeMaker) -> None:
-    here = with_gaps(home, GBPM_HEAL_COOLDOWN_SECONDS="600")
+def test_after_the_cooldown_it_asks_again(with_gaps: WithGaps) -> None:
+    here = with_gaps(GBPM_HEAL_COOLDOWN_SECONDS="600")
     add_backfill(here, BulkActionStatus.CANCELED, {HEAL_TAG: "gaps"}, {"bmrs_mid": days("2024-01-03")}, age_s=700)
     assert asked(here) == MISSING
 
 
-def test_days_somebody_is_fetching_are_left_alone(home: HomeMaker) -> None:
-    here = with_gaps(home)
+def test_days_somebody_is_fetching_are_left_alone(with_gaps: WithGaps) -> None:
+    here = with_gaps()
     add_backfill(here, BulkActionStatus.REQUESTED, {}, {"bmrs_mid": days("2024-01-05", "2024-01-07")})
     job = here.defs.resolve_implicit_global_asset_job_def()
     here.instance.create_run_for_job(
@@ -177,13 +197,13 @@ def test_days_somebody_is_fetching_are_left_alone(home: HomeMaker) -> None:
     assert asked(here) == {"bmrs_mid": {date(2024, 1, 3)}}
 
 
-def test_it_is_bounded_in_days_and_in_ranges(home: HomeMaker) -> None:
-    here = with_gaps(home, GBPM_HEAL_MAX_PARTITIONS="2")
+def test_it_is_bounded_in_days_and_in_ranges(with_gaps: WithGaps) -> None:
+    here = with_gaps(GBPM_HEAL_MAX_PARTITIONS="2")
     first = asked(here)
     assert sum(map(len, first.values())) == 2
     assert all(first[t] <= MISSING[t] for t in first)
 
-    few = with_gaps(home, GBPM_HEAL_MAX_RUNS="1", GBPM_DATASETS="bmrs_mid")
+    few = with_gaps(GBPM_HEAL_MAX_RUNS="1", GBPM_DATASETS="bmrs_mid")
     assert asked(few) == {"bmrs_mid": {date(2024, 1, 5), date(2024, 1, 6)}}  # the newest range, whole
 
 
