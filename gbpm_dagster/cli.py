@@ -49,14 +49,18 @@ def up(
     port: Annotated[int | None, typer.Option(help="port of the web UI; 0 = a free one")] = None,
 ) -> None:
     """Run the web UI and the daemon in the foreground; Ctrl-C stops both."""
+    from gbpm_dagster.console.failures import Interrupted
     from gbpm_dagster.console.show import out
     from gbpm_dagster.orchestration import actions
 
-    with actions.up(port) as services:
-        out.print(f"[bold green]GB Power Market is up:[/bold green] {services.url}  (Ctrl-C stops it)")
-        while not services.ended():
-            time.sleep(0.5)
-        raise actions.CannotWork(f"the {services.ended()} has ended by itself: see its log in <home>/logs")
+    try:
+        with actions.up(port) as services:
+            out.print(f"[bold green]GB Power Market is up:[/bold green] {services.url}  (Ctrl-C stops it)")
+            while not services.ended():
+                time.sleep(0.5)
+            raise actions.CannotWork(f"the {services.ended()} has ended by itself: see its log in <home>/logs")
+    except KeyboardInterrupt:
+        raise Interrupted("the web UI and the daemon have stopped") from None
 
 
 @app.command()
@@ -70,9 +74,9 @@ def plan(
 ) -> None:
     """How many requests, how long and how large; asks nobody."""
     from gbpm_dagster.console import report
-    from gbpm_dagster.orchestration import actions
+    from gbpm_dagster.orchestration import ask
 
-    report.plan(actions.plan(tables or [], group, all_, first, last), json)
+    report.plan(ask.plan(tables or [], group, all_, first, last), json)
 
 
 @app.command()
@@ -116,9 +120,9 @@ def heal(json: Json = False) -> None:
 def tables(json: Json = False) -> None:
     """The tables of the catalogue and which of them this home holds."""
     from gbpm_dagster.console import report
-    from gbpm_dagster.orchestration import actions
+    from gbpm_dagster.orchestration import ask
 
-    report.tables(actions.tables(), json)
+    report.tables(ask.tables(), json)
 
 
 @app.command()
@@ -134,19 +138,17 @@ def status(json: Json = False) -> None:
 def config(json: Json = False) -> None:
     """Every setting, its value and where it comes from; secrets hidden."""
     from gbpm_dagster.console import report
-    from gbpm_dagster.orchestration import actions
+    from gbpm_dagster.orchestration import ask
 
-    report.config(actions.config(), json)
+    report.config(ask.config(), json)
 
 
 @app.command()
 def version() -> None:
     """The version of gbpm and of Dagster."""
-    import dagster
+    from importlib.metadata import version as installed
 
-    from gbpm_dagster.console.show import out
-
-    out.print(f"gbpm {__version__} (Dagster {dagster.__version__}, Python {sys.version.split()[0]})")
+    typer.echo(f"gbpm {__version__} (Dagster {installed('dagster')}, Python {sys.version.split()[0]})")
 
 
 @app.command()
@@ -157,9 +159,9 @@ def sql(
 ) -> None:
     """Ask the warehouse in SQL."""
     from gbpm_dagster.console.show import frame
-    from gbpm_dagster.orchestration import actions
+    from gbpm_dagster.orchestration import ask
 
-    frame(actions.sql(query, dialect.value), format_.value)
+    frame(ask.sql(query, dialect.value), format_.value)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -171,22 +173,17 @@ def main(args: list[str] | None = None) -> None:
 
 def run(args: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    from gbpm_dagster.console.show import err
-
     try:
         found: Any = app(args=args, standalone_mode=False)
-    except KeyboardInterrupt:
-        err.print("interrupted; what was stored is whole, `gbpm backfill --missing` goes on from there")
-        return 130
+    except KeyboardInterrupt as error:
+        from gbpm_dagster.console.failures import interrupted
+
+        return interrupted(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence: known failures get a line, others a report
-        return _explain(error)
+        from gbpm_dagster.console.failures import explain
+
+        return explain(error)
     return found if isinstance(found, int) else 0
-
-
-def _explain(error: Exception) -> int:
-    from gbpm_dagster.console.failures import explain
-
-    return explain(error)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,21 @@ Belongs here: the shapes of docs/contract.md. Not here: the work (orchestration.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
 
 from gbpm_dagster.console import show
-from gbpm_dagster.quality.checks import CheckResult
+from gbpm_dagster.console.failures import fault
 
-DONE, REMAINS = 0, 3
+if TYPE_CHECKING:
+    from gbpm_dagster.quality.checks import CheckResult
+
+DONE, FAILED, REMAINS = 0, 1, 3
+SHOWN = 50
+FRESH = {"ok": "green", "warn": "yellow", "error": "red"}
 
 
 def plan(found: list[dict[str, Any]], as_json: bool) -> None:
@@ -24,35 +33,40 @@ def plan(found: list[dict[str, Any]], as_json: bool) -> None:
     )
     total = sum(r["seconds"] for r in found)
     requests, size = sum(r["requests"] for r in found), sum(r["megabytes"] for r in found)
-    show.out.print(
-        f"{requests:,} requests, about {_time(total)} at the rate limit, {size / 1000:.2f} GB over the wire"
-    )
+    _say(f"{_count(requests, 'request')}, about {_time(total)} at the rate limit, {size / 1000:.2f} GB over the wire")
 
 
 def backfill(found: dict[str, Any], as_json: bool) -> int:
+    """3 when a day asked for is not as the source has it, 1 when this machine could not store a table."""
     tables = found["tables"]
-    remains = any(t["missing"] for t in tables.values())
     if as_json:
         show.print_json({k: found[k] for k in ("tables", "runs", "requests")})
-        return REMAINS if remains else DONE
-    show.rows(
-        "backfill",
-        ("table", "days complete", "rows", "not complete"),
-        [(name, t["complete"], t["rows"], len(t["missing"])) for name, t in tables.items()],
-    )
-    lost = [(name, day, why) for name, t in tables.items() for day, why in t["missing"].items()]
-    if lost:
-        show.rows("not complete", ("table", "day", "why"), lost[:50])
-        if len(lost) > 50:
-            show.out.print(f"... and {len(lost) - 50} more (--json lists all)")
-    for note in found.get("notes", ()):
-        show.out.print(note)
-    show.out.print(f"{len(found['runs'])} run(s), {found['requests']:,} requests")
-    return REMAINS if remains else DONE
+    else:
+        show.rows(
+            "backfill",
+            ("table", "days complete", "rows", "not complete"),
+            [(name, t["complete"], t["rows"], len(t["missing"])) for name, t in tables.items()],
+        )
+        lost = [(name, day, why) for name, t in tables.items() for day, why in t["missing"].items()]
+        if lost:
+            show.rows("not complete", ("table", "day", "why"), lost[:SHOWN])
+            if len(lost) > SHOWN:
+                _say(f"... and {len(lost) - SHOWN:,} more (--json lists all)")
+        for note in found["notes"]:
+            _say(note)
+        _say(f"{_count(len(found['runs']), 'run')}, {_count(found['requests'], 'request')}")
+    return _code(found["faults"], any(t["missing"] for t in tables.values()))
+
+
+def _code(faults: Sequence[str], remains: bool) -> int:
+    for text in faults:
+        fault(text)
+    return FAILED if faults else REMAINS if remains else DONE
 
 
 def checks(results: list[CheckResult], as_json: bool) -> int:
-    failed = [r for r in results if not r.passed and r.severity == "ERROR"]
+    """3 when a check fails (not: warns) or days are missing."""
+    failed = [r for r in results if r.missing or (not r.passed and r.severity == "ERROR")]
     if as_json:
         show.print_json({"checks": [check_json(r) for r in results]})
     else:
@@ -72,28 +86,32 @@ def check_json(result: CheckResult) -> dict[str, Any]:
 
 
 def heal(found: dict[str, Any], as_json: bool) -> int:
+    """3 when a day is still missing, 1 when this machine could not store a table."""
     remains = any(state["missing"] for state in found["after"].values())
     if as_json:
-        show.print_json(found)
-        return REMAINS if remains else DONE
+        show.print_json({k: v for k, v in found.items() if k != "faults"})
+        return _code(found["faults"], remains)
     for table, why in found["decided"].items():
-        show.out.print(f"{table}: {why}")
+        _say(f"{table}: {why}")
     if not found["decided"]:
-        show.out.print("nothing to heal: no gap check fails")
+        _say("nothing to heal: no day is missing" if not remains else "what is missing is being fetched already")
     for table, state in found["after"].items():
-        word = "healed" if not state["missing"] else f"{len(state['missing'])} day(s) still missing"
-        show.out.print(f"{table}: {word}")
-    return REMAINS if remains else DONE
+        if state["missing"]:
+            _say(f"{table}: {_count(len(state['missing']), 'day')} still missing: {state['summary']}")
+        elif table in found["asked"]:
+            _say(f"{table}: healed, {state['summary']}")
+    return _code(found["faults"], remains)
 
 
 def tables(found: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         show.print_json({"tables": found})
         return
-    show.rows(
+    show.narrow(
         "tables (* = in this home)",
-        ("", "table", "group", "tier", "what", "from"),
-        [("*" if t["here"] else "", t["table"], t["group"], t["tier"], t["title"], t["first_day"]) for t in found],
+        ("", "table", "group", "tier", "what"),
+        [("*" if t["here"] else "", t["table"], t["group"], t["tier"], t["title"]) for t in found],
+        wraps="what",
     )
 
 
@@ -101,32 +119,68 @@ def status(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show.print_json(found)
         return
-    show.out.print(f"home {found['home']}; web UI: {found['services'] or 'not running (`gbpm up` starts it)'}")
-    show.rows(
-        "tables",
-        ("table", "days wanted", "complete", "partial", "late", "missing", "rows", "newest value", "freshness", "MB"),
-        [
-            (
-                t["table"], t["wanted"], t["complete"], t["partial"], t["late"], t["missing"], t["rows"],
-                show.plain(t["newest"]) or "-", t["freshness"], round(t["bytes"] / 1e6, 1),
-            )
-            for t in found["tables"]
-        ],
-    )  # fmt: skip
+    _say(f"home {found['home']}; web UI: {found['services'] or 'not running (`gbpm up` starts it)'}")
+    show.narrow(
+        f"tables at {_minute(found['now'])}",
+        ("table", "complete", "lacking", "rows", "newest value", "fresh"),
+        [_status_row(t) for t in found["tables"]],
+    )
     if found["runs"]:
-        show.rows("last runs", ("run", "what", "status", "started"), [tuple(r.values()) for r in found["runs"]])
-    show.out.print(f"lake {found['lake_bytes'] / 1e6:,.1f} MB; free on its disk {found['free_bytes'] / 1e9:,.1f} GB")
+        show.narrow(
+            "last runs",
+            ("run", "what", "status", "started"),
+            [(r["run"][:8], _cut(r["what"], 42), r["status"], _minute(r["started"])) for r in found["runs"]],
+        )
+    _say(f"lake {found['lake_bytes'] / 1e6:,.1f} MB; free on its disk {found['free_bytes'] / 1e9:,.1f} GB")
+    if any(t["fresh"] != "ok" or _lacking(t) for t in found["tables"]):
+        _say("lacking: days partial, late or missing. `gbpm check` says why, `gbpm heal` fetches them.")
+
+
+def _status_row(table: dict[str, Any]) -> tuple[Any, ...]:
+    lacking = _lacking(table)
+    return (
+        table["table"],
+        Text(f"{table['complete']:,}/{table['wanted']:,}", justify="right"),
+        Text(f"{lacking:,}", "red" if lacking else "dim", justify="right"),
+        table["rows"],
+        _minute(table["newest"]),
+        Text(table["fresh"], FRESH[table["fresh"]]),
+    )
+
+
+def _lacking(table: dict[str, Any]) -> int:
+    return sum(table[name] for name in ("partial", "late", "missing"))
 
 
 def config(found: list[dict[str, Any]], as_json: bool) -> None:
+    """A line a setting, and one of what it means."""
     if as_json:
         show.print_json({"settings": found})
         return
-    show.rows(
-        "settings",
-        ("variable", "value", "from", "meaning"),
-        [(s["variable"], show.plain(s["value"]), s["origin"], s["meaning"]) for s in found],
-    )
+    for setting in found:
+        value = show.plain(setting["value"])
+        shown = ", ".join(str(v) for v in value) if isinstance(value, list) else value
+        line = Text(setting["variable"], "bold")
+        line.append(" = ", "dim").append("(not set)" if shown in (None, "") else str(shown), "cyan")
+        line.append(f"  [{setting['origin']}]", "dim" if setting["origin"] == "default" else "yellow")
+        show.out.print(line, soft_wrap=True)
+        show.out.print(Text(f"    {setting['meaning']}", "dim"), soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    show.out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def _minute(instant: datetime | None) -> str:
+    return instant.strftime("%Y-%m-%d %H:%M") if instant else "-"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def _time(seconds: float) -> str:

@@ -1,94 +1,41 @@
-"""What each `gbpm` command does, as plain functions that return plain values.
+"""What the commands that act do, as plain functions that return plain values.
 
-Belongs here: putting Runtime, instance and launch together for one command. Not here: printing, exit codes.
+Belongs here: putting Runtime, instance and launch together for one command. Not here: printing, exit codes, commands
+that only ask (ask.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+import dagster as dg
 import polars as pl
 
-from gbpm_dagster.catalogue import DATASETS, FAMILIES
+from gbpm_dagster.catalogue import DATASETS
 from gbpm_dagster.catalogue.model import Dataset
-from gbpm_dagster.console.args import UsageError, check_begin, check_range, parse_day
+from gbpm_dagster.console.args import UsageError
 from gbpm_dagster.console.failures import CannotWork
 from gbpm_dagster.console.show import day_bars
-from gbpm_dagster.elexon.plan import plan as plan_windows
 from gbpm_dagster.orchestration import launch, services
-from gbpm_dagster.orchestration.checks import store
+from gbpm_dagster.orchestration.ask import choose, days_of, open_runtime
+from gbpm_dagster.orchestration.checks import last_gaps, store
 from gbpm_dagster.orchestration.healing import FAILS, plan_healing
 from gbpm_dagster.orchestration.instance import fail_orphans, open_instance
 from gbpm_dagster.orchestration.internal import days_in_flight
+from gbpm_dagster.orchestration.launch import Launched
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.quality.checks import CheckResult
-from gbpm_dagster.settings import Settings, variable
+from gbpm_dagster.settings import Settings
 from gbpm_dagster.warehouse.protocol import Outcome
 
-__all__ = ["CannotWork", "backfill", "check", "config", "heal", "plan", "sql", "status", "tables", "up"]
+__all__ = ["CannotWork", "backfill", "check", "heal", "status", "up"]
 
-
-def open_runtime() -> Runtime:
-    """The home the environment names; raises SettingsError, HomeError."""
-    runtime = Runtime(Settings.load())
-    runtime.check_settings()
-    return runtime
-
-
-def choose(runtime: Runtime, names: Sequence[str], group: str | None, everything: bool) -> tuple[Dataset, ...]:
-    """The tables a command is about: named, a group, or all of the home."""
-    if bool(names) + bool(group) + everything > 1:
-        raise UsageError("name tables, or a --group, or --all: one of the three")
-    if names:
-        return runtime.named(names)
-    if group:
-        found = tuple(d for d in runtime.datasets if d.family == group)
-        if not found:
-            known = ", ".join(f.name for f in FAMILIES)
-            raise UsageError(f"there is no group {group!r} in this home; the groups are {known}")
-        return found
-    if everything:
-        return runtime.datasets
-    raise UsageError("say which tables: names, --group G or --all (`gbpm tables` lists them)")
-
-
-def _days(
-    runtime: Runtime, datasets: Sequence[Dataset], named: bool, first: str | None, last: str | None
-) -> dict[str, list[date]]:
-    begin, end = parse_day(first, "--from"), parse_day(last, "--to")
-    check_range(begin, end, runtime.settings.today())
-    if named:
-        check_begin(tuple(d for d in datasets if is_daily(d)), begin, runtime.settings.history_start)
-    low, high = begin or date.min, end or date.max
-    return {d.table: [day for day in runtime.wanted(d) if not is_daily(d) or low <= day <= high] for d in datasets}
-
-
-def plan(
-    names: Sequence[str], group: str | None, everything: bool, first: str | None, last: str | None
-) -> list[dict[str, Any]]:
-    """Requests, seconds at the rate limit and megabytes a table; no network."""
-    runtime = open_runtime()
-    datasets = choose(runtime, names, group, everything)
-    found = []
-    for table, days in _days(runtime, datasets, bool(names), first, last).items():
-        dataset = DATASETS[table]
-        requests = len(plan_windows(dataset, days, runtime.caps.get(dataset.endpoint.path))) if days else 0
-        found.append(
-            {
-                "table": table,
-                "days": len(days),
-                "requests": requests,
-                "seconds": requests / runtime.settings.max_requests_per_second,
-                "rows": dataset.rows_per_day * len(days),
-                "megabytes": dataset.rows_per_day * dataset.bytes_per_row * len(days) / 1e6,
-            }
-        )
-    return found
+STATES = ("complete", "partial", "late", "missing", "missing_at_source", "due", "not_due")
 
 
 def backfill(
@@ -101,20 +48,22 @@ def backfill(
     *,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Fetch days; returns the shape of docs/contract.md."""
+    """Fetch days; returns the shape of docs/contract.md, with `notes` for people and `faults` (empty: none)."""
     runtime = open_runtime()
     datasets = choose(runtime, names, group, everything)
     if not missing and not (first and last) and any(is_daily(d) for d in datasets):
         raise UsageError("say which days: --from and --to, or --missing for all that are not there")
-    days = _days(runtime, datasets, bool(names), first, last)
+    days = days_of(runtime, datasets, bool(names), first, last)
     work = {t: _fails(runtime, DATASETS[t], d) if missing else d for t, d in days.items()}
-    runs, outcomes, requests = _launch(runtime, work, "backfill", quiet)
-    found: dict[str, Any] = {"tables": {}, "runs": runs, "requests": requests, "notes": []}
-    for table, asked in days.items():
-        if not asked:
-            found["notes"].append(f"{table}: no day of that range is in this home's scope")
-        found["tables"][table] = _state(runtime, DATASETS[table], asked, outcomes)
-    return found
+    done = _launch(runtime, work, "backfill", quiet)
+    notes = [f"{table}: no day of that range is wanted in this home" for table, asked in days.items() if not asked]
+    return {
+        "tables": {table: _state(runtime, DATASETS[table], asked, done) for table, asked in days.items()},
+        "runs": done.runs,
+        "requests": done.requests,
+        "notes": notes,
+        "faults": list(done.faults.values()),
+    }
 
 
 def _fails(runtime: Runtime, dataset: Dataset, days: Sequence[date]) -> list[date]:
@@ -123,35 +72,25 @@ def _fails(runtime: Runtime, dataset: Dataset, days: Sequence[date]) -> list[dat
     return found
 
 
-def _launch(
-    runtime: Runtime, work: dict[str, list[date]], reason: str, quiet: bool
-) -> tuple[list[str], dict[tuple[str, date], Outcome], int]:
+def _launch(runtime: Runtime, work: Mapping[str, list[date]], reason: str, quiet: bool) -> Launched:
     work = {table: days for table, days in work.items() if days}
     if not work:
-        return [], {}, 0
+        return Launched()
     with (
         open_instance(runtime.settings) as instance,
         day_bars({t: len(d) for t, d in work.items()}, quiet) as listener,
     ):
         address = services.address(runtime.settings)
-        done = launch.backfill(runtime, instance, work, reason=reason, listener=listener, services=address)
-    return done.runs, done.outcomes, done.requests
+        return launch.backfill(runtime, instance, work, reason=reason, listener=listener, services=address)
 
 
-def _state(
-    runtime: Runtime, dataset: Dataset, days: Sequence[date], outcomes: dict[tuple[str, date], Outcome]
-) -> dict[str, Any]:
+def _state(runtime: Runtime, dataset: Dataset, days: Sequence[date], done: Launched) -> dict[str, Any]:
     states = runtime.coverage(dataset, days)
     missing = {}
     for row in states.iter_rows(named=True):
-        outcome = outcomes.get((dataset.table, row["day"]))
-        if row["state"] in FAILS:
-            failed = outcome is not None and not outcome.ok
-            missing[row["day"].isoformat()] = (
-                outcome.message if failed and outcome else f"{row['state']}: {row['reason']}"
-            )
-        elif outcome is not None and not outcome.ok:
-            missing[row["day"].isoformat()] = f"kept as it was: {outcome.message or outcome.outcome}"
+        why = _why_missing(row, done.outcomes.get((dataset.table, row["day"])), done.faults.get(dataset.table))
+        if why:
+            missing[row["day"].isoformat()] = why
     return {
         "complete": states.filter(pl.col("state") == "complete").height,
         "rows": int(states["rows"].sum() or 0),
@@ -159,55 +98,67 @@ def _state(
     }
 
 
+def _why_missing(row: Mapping[str, Any], outcome: Outcome | None, fault: str | None) -> str:
+    """Why a day is not what was asked for, '' if it is: incomplete, or whole but not what the source says now."""
+    failed = outcome is not None and not outcome.ok
+    if row["state"] in FAILS:
+        if outcome is not None and failed:
+            return outcome.message or outcome.outcome
+        return fault if fault and outcome is None else f"{row['state']}: {row['reason']}"
+    if outcome is not None and failed:
+        return f"kept as it was: {outcome.message or outcome.outcome}"
+    return ""
+
+
 def check(names: Sequence[str], first: str | None, last: str | None) -> list[CheckResult]:
     """Run every check of those tables, store the results as Dagster evaluations, return them."""
     runtime = open_runtime()
     datasets = runtime.named(names)
-    days = _days(runtime, datasets, bool(names), first, last)
+    days = days_of(runtime, datasets, bool(names), first, last)
     results = runtime.checks(datasets, days=lambda d: days[d.table])
     with open_instance(runtime.settings) as instance:
-        store(instance, results)
+        in_part = bool(first or last)
+        store(instance, [_in_part(instance, r, days[r.table]) if in_part else r for r in results])
     return results
 
 
+def _in_part(instance: dg.DagsterInstance, result: CheckResult, days: Sequence[date]) -> CheckResult:
+    """A result over some days as it is stored: it says so, and days outside that were missing stay known as missing.
+
+    Without that, a check of one good day would hide all other gaps from the healer until the next whole check.
+    """
+    span = f"{days[0]} to {days[-1]}" if days else "no day"
+    summary = f"{span} only: {result.summary}"
+    if result.check != "gaps":
+        return replace(result, summary=summary)
+    others = [d for d in last_gaps(instance, result.table) or () if d not in set(days)]
+    return replace(result, summary=summary, missing=tuple(sorted({*result.missing, *others})))
+
+
 def heal(*, quiet: bool = False) -> dict[str, Any]:
-    """Detect -> backfill -> verify, once."""
+    """Detect -> backfill -> verify, once: decided, asked, runs, backfills, requests, and after for every table."""
     runtime = open_runtime()
-    before = runtime.checks(which=("gaps",))
-    failed = {r.table: list(r.missing) for r in before if r.missing}
+    before = {r.table: r for r in runtime.checks(which=("gaps",))}
+    failed = {table: list(r.missing) for table, r in before.items() if r.missing}
     with open_instance(runtime.settings) as instance:
         fail_orphans(instance)
         decision = plan_healing(runtime, failed, days_in_flight(instance))
-    runs, _, requests = _launch(runtime, decision.launch, "heal", quiet)
-    after = runtime.checks([DATASETS[t] for t in failed], which=("gaps",)) if failed else []
+    done = _launch(runtime, decision.launch, "heal", quiet)
+    again = runtime.checks([DATASETS[t] for t in failed], which=("gaps",)) if decision.launch else []
+    after = {**before, **{r.table: r for r in again}}
     with open_instance(runtime.settings) as instance:
-        store(instance, after or before)
+        store(instance, after.values())
     return {
         "decided": decision.why,
         "asked": decision.launch,
-        "runs": runs,
-        "requests": requests,
-        "after": {r.table: {"passed": r.passed, "summary": r.summary, "missing": list(r.missing)} for r in after},
+        "runs": done.runs,
+        "backfills": done.backfills,
+        "requests": done.requests,
+        "after": {
+            t: {"passed": r.passed, "summary": r.summary, "missing": list(r.missing)} for t, r in after.items()
+        },
+        "faults": list(done.faults.values()),
     }
-
-
-def tables() -> list[dict[str, Any]]:
-    """The catalogue, a record a table."""
-    here = {d.table for d in open_runtime().datasets}
-    return [
-        {
-            "table": d.table,
-            "group": d.family,
-            "tier": d.tier.value,
-            "title": d.title,
-            "code": d.code,
-            "path": d.endpoint.path,
-            "key": list(d.key),
-            "first_day": d.first_day,
-            "here": d.table in here,
-        }
-        for d in DATASETS.values()
-    ]
 
 
 def status() -> dict[str, Any]:
@@ -217,6 +168,7 @@ def status() -> dict[str, Any]:
     fresh = {r.table: r for r in runtime.checks(which=("freshness",))}
     found = [_table_status(runtime, d, fresh[d.table], sizes) for d in runtime.datasets]
     with open_instance(runtime.settings) as instance:
+        fail_orphans(instance)
         runs = [_run_status(r) for r in instance.get_run_records(limit=5)]
     return {
         "home": str(runtime.settings.home),
@@ -236,13 +188,11 @@ def _table_status(runtime: Runtime, dataset: Dataset, fresh: CheckResult, sizes:
     return {
         "table": dataset.table,
         "wanted": states.height,
-        **{
-            name: counts.get(name, 0)
-            for name in ("complete", "partial", "late", "missing", "missing_at_source", "due", "not_due")
-        },
+        **{name: counts.get(name, 0) for name in STATES},
         "rows": int(evidence["rows"].sum() or 0),
         "newest": evidence["last_time"].max(),
-        "freshness": "ok" if fresh.passed else fresh.summary,
+        "fresh": "ok" if fresh.passed else fresh.severity.lower(),
+        "freshness": fresh.summary,
         "bytes": sizes.get(dataset.table, 0),
     }
 
@@ -251,25 +201,7 @@ def _run_status(record: Any) -> dict[str, Any]:
     run = record.dagster_run
     what = ", ".join(sorted(k.to_user_string() for k in run.asset_selection or ())) or run.job_name
     started = datetime.fromtimestamp(record.start_time, UTC) if record.start_time else None
-    shown = started.strftime("%Y-%m-%d %H:%MZ") if started else "-"
-    return {"run": run.run_id[:8], "what": what, "status": run.status.value, "started": shown}
-
-
-def config() -> list[dict[str, Any]]:
-    """Every setting: variable, value, origin, meaning. None of them is a secret today."""
-    settings = Settings.load()
-    found = []
-    for name, info in Settings.model_fields.items():
-        label = variable(info)
-        origin = "environment" if os.environ.get(label, "").strip() else "default"
-        found.append(
-            {"variable": label, "value": getattr(settings, name), "origin": origin, "meaning": info.description or ""}
-        )
-    return found
-
-
-def sql(query: str, dialect: str) -> pl.DataFrame:
-    return open_runtime().lake.sql(query, dialect=dialect)
+    return {"run": run.run_id, "what": what, "status": run.status.value, "started": started}
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,15 +16,17 @@ from typing import Any
 
 import dagster as dg
 import httpx
-from dagster import RunsFilter
+from dagster import DagsterExecutionInterruptedError, RunsFilter
 
 from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.console.failures import CannotWork, Interrupted, disk_is_full
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.build import build_definitions
 from gbpm_dagster.orchestration.instance import PID_TAG, fail_orphans
 from gbpm_dagster.orchestration.partitions import ranges
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
-from gbpm_dagster.warehouse.protocol import Outcome
+from gbpm_dagster.orchestration.services import STATE
+from gbpm_dagster.warehouse.protocol import Outcome, WarehouseError
 
 BACKFILL_TAG = "dagster/backfill"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -37,10 +40,16 @@ mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParam
 
 @dataclass(slots=True)
 class Launched:
-    """What was launched and what became of it: run ids, and the last outcome of each (table, day)."""
+    """What was launched and what became of it.
+
+    runs, backfills: ids (backfills only where a daemon did the work). outcomes: the last one of each (table, day).
+    faults: tables that this machine could not store, with the reason; their days without outcome are as before.
+    """
 
     runs: list[str] = field(default_factory=list)
+    backfills: list[str] = field(default_factory=list)
     outcomes: dict[tuple[str, date], Outcome] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
 
     @property
     def requests(self) -> int:
@@ -90,9 +99,9 @@ def _in_process(
         launched.outcomes[outcome.table, outcome.day] = outcome
         listener(outcome)
 
-    settings = runtime.settings.model_copy(update={"datasets": tuple(d.table for d in datasets)})
     if not datasets:
         return
+    settings = runtime.settings.model_copy(update={"datasets": tuple(d.table for d in datasets)})
     definitions = build_definitions(settings, replace(Runtime(settings), listener=heard))
     job = definitions.resolve_implicit_global_asset_job_def()
     for dataset in sorted(datasets, key=lambda d: (d.importance, d.table)):
@@ -100,14 +109,34 @@ def _in_process(
             tags = {REASON_TAG: reason, PID_TAG: str(os.getpid())}
             if is_daily(dataset):
                 tags |= {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
-            result = job.execute_in_process(
-                instance=instance,
-                asset_selection=[dg.AssetKey(dataset.table)],
-                tags=tags,
-                run_config=QUIET,
-                raise_on_error=False,
-            )
-            launched.runs.append(result.run_id)
+            try:
+                _one_run(job, instance, dataset, tags, launched)
+            except WarehouseError as error:
+                if disk_is_full(error):
+                    raise
+                launched.faults[dataset.table] = str(error)
+                break  # one broken table does not keep the others from their days
+
+
+def _one_run(
+    job: dg.JobDefinition, instance: dg.DagsterInstance, dataset: Dataset, tags: dict[str, str], launched: Launched
+) -> None:
+    """One run, recorded in the instance. Days that failed are outcomes; anything else is raised as it was."""
+    run_id = str(uuid.uuid4())
+    launched.runs.append(run_id)
+    try:
+        job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            asset_selection=[dg.AssetKey(dataset.table)],
+            tags=tags,
+            run_config=QUIET,
+            raise_on_error=True,
+        )
+    except dg.Failure:
+        pass  # the asset's own word for days that failed
+    except DagsterExecutionInterruptedError as error:
+        raise KeyboardInterrupt from error
 
 
 def _through_services(
@@ -119,13 +148,25 @@ def _through_services(
     services: str,
 ) -> Launched:
     launched, since = Launched(), datetime.now(UTC)
-    ids = [_submit(services, tables, days, reason) for tables, days in together(work)]
-    waiting = set(ids)
-    while waiting:
-        time.sleep(1.0)
-        waiting = {i for i in waiting if _under_way(instance, i)}
-        _hear(runtime, work, since, launched, listener)
-    for backfill_id in ids:
+    for tables, days in together(work):
+        launched.backfills.append(_submit(services, tables, days, reason))
+    try:
+        waiting = set(launched.backfills)
+        while waiting:
+            time.sleep(1.0)
+            waiting = {i for i in waiting if _under_way(instance, i)}
+            _hear(runtime, work, since, launched, listener)
+            if waiting and not _up(runtime):
+                raise CannotWork(
+                    f"`gbpm up` of this home has ended while it worked on backfill {', '.join(sorted(waiting))}; "
+                    "what it stored is whole. Run this again: without `gbpm up` the work is done in this process"
+                )
+    except KeyboardInterrupt:
+        ids = ", ".join(launched.backfills)
+        raise Interrupted(
+            f"no longer waiting; the daemon goes on with backfill {ids}: {services}/overview/backfills shows it"
+        ) from None
+    for backfill_id in launched.backfills:
         launched.runs += [r.run_id for r in instance.get_runs(RunsFilter(tags={BACKFILL_TAG: backfill_id}))]
     return launched
 
@@ -150,14 +191,35 @@ def _submit(services: str, tables: Sequence[str], days: Sequence[date], reason: 
         "title": f"gbpm {reason}: {', '.join(tables)}"[:100],
         "tags": [{"key": REASON_TAG, "value": reason}],
     }
-    answer = httpx.post(f"{services}/graphql", json={"query": LAUNCH, "variables": {"params": params}}, timeout=60)
-    answer.raise_for_status()
-    found = answer.json().get("data", {}).get("launchPartitionBackfill", {})
+    what = f"the backfill of {', '.join(tables)}"
+    try:
+        answer = httpx.post(
+            f"{services}/graphql", json={"query": LAUNCH, "variables": {"params": params}}, timeout=60
+        )
+        body = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        raise CannotWork(
+            f"the web UI at {services} did not take {what} ({error!r}): see its log in <home>/logs"
+        ) from error
+    found = (body.get("data") or {}).get("launchPartitionBackfill") or {}
     if "backfillId" not in found:
-        raise RuntimeError(
-            f"Dagster would not launch the backfill of {', '.join(tables)}: {json.dumps(answer.json())[:400]}"
+        why = found.get("message") or json.dumps(body)
+        raise CannotWork(
+            f"Dagster at {services} would not launch {what}: {' '.join(str(why).split())[:400]}. If `gbpm up` was "
+            "started with other settings (GBPM_DATASETS, GBPM_HISTORY_START), give both the same"
         )
     return str(found["backfillId"])
+
+
+def _up(runtime: Runtime) -> bool:
+    """Whether the `gbpm up` that was asked is still there (not whether it answers: it may be busy)."""
+    try:
+        os.kill(int(json.loads((runtime.settings.home / "state" / STATE).read_text())["pid"]), 0)
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    except (OSError, ValueError, KeyError):
+        return True
+    return True
 
 
 def _under_way(instance: dg.DagsterInstance, backfill_id: str) -> bool:

@@ -11,21 +11,24 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from gbpm_dagster.catalogue import DATASETS, get
 from gbpm_dagster.catalogue.model import Dataset, Grain, Tier
-from gbpm_dagster.elexon.source import ElexonSource
 from gbpm_dagster.ingest.caps import CapStore
-from gbpm_dagster.ingest.run import Report, ingest
-from gbpm_dagster.quality.checks import CheckResult, run_checks
-from gbpm_dagster.quality.coverage import coverage
 from gbpm_dagster.quality.expected import load_scope, wanted_days
 from gbpm_dagster.settings import Settings, SettingsError
 from gbpm_dagster.warehouse.home import open_home
-from gbpm_dagster.warehouse.lake import Lake
-from gbpm_dagster.warehouse.protocol import Outcome
+
+# The engines (HTTP, Delta, DuckDB) are imported where they are used: `gbpm plan` or `tables` need none of them.
+if TYPE_CHECKING:
+    import polars as pl
+
+    from gbpm_dagster.elexon.source import ElexonSource
+    from gbpm_dagster.ingest.run import Report
+    from gbpm_dagster.quality.checks import CheckResult
+    from gbpm_dagster.warehouse.lake import Lake
+    from gbpm_dagster.warehouse.protocol import Outcome
 
 CHECKS = ("gaps", "duplicates", "validity", "freshness")
 
@@ -40,13 +43,20 @@ class Runtime:
 
     @cached_property
     def lake(self) -> Lake:
+        from gbpm_dagster.warehouse.lake import Lake
+
         return Lake(open_home(self.settings.home).lake)
 
     @cached_property
     def scope(self) -> dict[str, list[tuple[date, date]]] | None:
-        """The only days this home is about, or None for everything since GBPM_HISTORY_START."""
+        """The only days this home is about, or None for everything since GBPM_HISTORY_START; raises SettingsError."""
         file = self.settings.scope_file
-        return None if file is None else {k: list(v) for k, v in load_scope(file).items()}
+        if file is None:
+            return None
+        try:
+            return {get(k).table: list(v) for k, v in load_scope(file).items()}
+        except (ValueError, LookupError) as error:
+            raise SettingsError(f"GBPM_SCOPE_FILE is {str(file)!r}: {error.args[0]}") from None
 
     @cached_property
     def datasets(self) -> tuple[Dataset, ...]:
@@ -67,6 +77,8 @@ class Runtime:
 
     def coverage(self, dataset: Dataset, days: Sequence[date] | None = None) -> pl.DataFrame:
         """The state of each wanted (or given) day: see quality.coverage."""
+        from gbpm_dagster.quality.coverage import coverage
+
         wanted = list(days) if days is not None else self.wanted(dataset)
         evidence, attempts = self.lake.evidence([dataset.table]), self.lake.attempts([dataset.table])
         return coverage(dataset, wanted, evidence, attempts, self.settings.clock(), self.scope is not None)
@@ -78,6 +90,8 @@ class Runtime:
         days: Callable[[Dataset], Sequence[date]] | None = None,
     ) -> list[CheckResult]:
         """Run checks over the wanted (or given) days of those tables."""
+        from gbpm_dagster.quality.checks import run_checks
+
         chosen = self.datasets if datasets is None else datasets
         wanted = {d.table: list((days or self.wanted)(d)) for d in chosen}
         # A pinned clock is not the data's: a value after it is no fault of the clock (decision 18).
@@ -85,6 +99,8 @@ class Runtime:
         return run_checks(self.lake, chosen, wanted, self.settings.clock(), which, recorded)
 
     def source(self) -> ElexonSource:
+        from gbpm_dagster.elexon.source import ElexonSource
+
         s = self.settings
         return ElexonSource(
             base_url=s.base_url,
@@ -105,6 +121,9 @@ class Runtime:
         self, dataset: Dataset, days: Collection[date], *, run_id: str, reason: str
     ) -> Iterator[Outcome | Report]:
         """Fetch and store days; yields each Outcome as it is safe, in the caller's thread, then the Report."""
+        from gbpm_dagster.ingest.run import Report, ingest
+        from gbpm_dagster.warehouse.protocol import Outcome
+
         told: queue.SimpleQueue[Outcome | Report | BaseException] = queue.SimpleQueue()
 
         def work() -> None:
@@ -139,23 +158,16 @@ class Runtime:
     def check_settings(self) -> None:
         """Raise SettingsError for what can only be seen with the catalogue at hand."""
         s = self.settings
-        unknown = [n for n in s.datasets if not _known(n)]
-        if unknown:
-            raise SettingsError(
-                f"GBPM_DATASETS names {', '.join(unknown)}, which the catalogue does not have: see `gbpm tables`"
-            )
+        try:
+            for name in s.datasets:
+                get(name)
+        except LookupError as error:
+            raise SettingsError(f"GBPM_DATASETS is {', '.join(s.datasets)!r}: {error.args[0]}") from None
         if s.history_start > s.today():
             raise SettingsError(
                 f"GBPM_HISTORY_START is {s.history_start}, after today ({s.today()}): choose an earlier day"
             )
-
-
-def _known(name: str) -> bool:
-    try:
-        get(name)
-    except LookupError:
-        return False
-    return True
+        _ = self.scope
 
 
 def is_daily(dataset: Dataset) -> bool:

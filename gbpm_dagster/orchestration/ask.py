@@ -1,0 +1,136 @@
+"""What the commands that only ask do, as plain functions that return plain values; no Dagster: they start fast.
+
+Belongs here: plan, tables, config, sql, and what a command line is about. Not here: printing, anything that fetches.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from datetime import date
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from gbpm_dagster.catalogue import DATASETS, FAMILIES
+from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.console.args import UsageError, check_begin, check_range, parse_day
+from gbpm_dagster.elexon.plan import plan as plan_windows
+from gbpm_dagster.orchestration.runtime import Runtime, is_daily
+from gbpm_dagster.settings import Settings, variable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def open_runtime() -> Runtime:
+    """The home the environment names; raises SettingsError."""
+    runtime = Runtime(Settings.load())
+    runtime.check_settings()
+    return runtime
+
+
+def choose(runtime: Runtime, names: Sequence[str], group: str | None, everything: bool) -> tuple[Dataset, ...]:
+    """The tables a command is about: named, a group, or all of the home; raises UsageError, UnknownTable."""
+    if bool(names) + bool(group) + everything > 1:
+        raise UsageError("name tables, or a --group, or --all: one of the three")
+    if names:
+        return runtime.named(names)
+    if group:
+        found = tuple(d for d in runtime.datasets if d.family == group)
+        if not found:
+            raise UsageError(_no_group(runtime, group))
+        return found
+    if everything:
+        return runtime.datasets
+    raise UsageError("say which tables: names, --group G or --all (`gbpm tables` lists them)")
+
+
+def _no_group(runtime: Runtime, group: str) -> str:
+    here = {d.family for d in runtime.datasets}
+    known = [f.name for f in FAMILIES if f.name in here]
+    near = get_close_matches(group.lower(), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"there is no group {group!r} in this home: {hint}The groups are {', '.join(known)}"
+
+
+def days_of(
+    runtime: Runtime, datasets: Sequence[Dataset], named: bool, first: str | None, last: str | None
+) -> dict[str, list[date]]:
+    """The wanted days of each table between --from and --to (a snapshot: today's); raises UsageError.
+
+    named: the tables were named one by one, so that a day before one of them begins is a mistake.
+    """
+    begin, end = parse_day(first, "--from"), parse_day(last, "--to")
+    settings = runtime.settings
+    check_range(begin, end, settings.today())
+    daily = tuple(d for d in datasets if is_daily(d))
+    check_begin(daily if named else (), begin, end, settings.history_start)
+    low, high = begin or date.min, end or date.max
+    found = {d.table: [day for day in runtime.wanted(d) if not is_daily(d) or low <= day <= high] for d in datasets}
+    if found and not any(found.values()):
+        about = next(iter(found)) if len(found) == 1 else "these tables"
+        where = f"the scope of this home (GBPM_SCOPE_FILE {settings.scope_file})" if runtime.scope else "this home"
+        raise UsageError(f"no day of {about} in that range is in {where}: choose other days")
+    return found
+
+
+def plan(
+    names: Sequence[str], group: str | None, everything: bool, first: str | None, last: str | None
+) -> list[dict[str, Any]]:
+    """Requests, seconds at the rate limit and megabytes a table; no network."""
+    runtime = open_runtime()
+    datasets = choose(runtime, names, group, everything)
+    found = []
+    for table, days in days_of(runtime, datasets, bool(names), first, last).items():
+        dataset = DATASETS[table]
+        requests = len(plan_windows(dataset, days, runtime.caps.get(dataset.endpoint.path))) if days else 0
+        found.append(
+            {
+                "table": table,
+                "days": len(days),
+                "requests": requests,
+                "seconds": requests / runtime.settings.max_requests_per_second,
+                "rows": dataset.rows_per_day * len(days),
+                "megabytes": dataset.rows_per_day * dataset.bytes_per_row * len(days) / 1e6,
+            }
+        )
+    return found
+
+
+def tables() -> list[dict[str, Any]]:
+    """The catalogue, a record a table."""
+    here = {d.table for d in open_runtime().datasets}
+    return [
+        {
+            "table": d.table,
+            "group": d.family,
+            "tier": d.tier.value,
+            "title": d.title,
+            "code": d.code,
+            "path": d.endpoint.path,
+            "key": list(d.key),
+            "first_day": d.first_day,
+            "here": d.table in here,
+        }
+        for d in DATASETS.values()
+    ]
+
+
+def config() -> list[dict[str, Any]]:
+    """Every setting: variable, value, origin, meaning. A name and password within an address are hidden."""
+    settings = open_runtime().settings
+    found = []
+    for name, info in Settings.model_fields.items():
+        label = variable(info)
+        origin = "environment" if os.environ.get(label, "").strip() else "default"
+        value = getattr(settings, name)
+        if isinstance(value, str):
+            value = re.sub(r"(?<=://)[^/@]*@", "***@", value)
+        found.append({"variable": label, "value": value, "origin": origin, "meaning": info.description or ""})
+    return found
+
+
+def sql(query: str, dialect: str) -> pl.DataFrame:
+    """One SELECT over the home's tables; raises QueryError."""
+    return open_runtime().lake.sql(query, dialect=dialect)
