@@ -1,4 +1,4 @@
-"""Compare the lake of a home with what the stand-in of Elexon's API holds, row for row; exit 1 if they differ in silence.
+"""Compare a home's lake with what the stand-in of Elexon's API holds, row for row; exit 1 if they differ in silence.
 
     python scripts/compare_truth.py --base-url http://127.0.0.1:8700 --home HOME --from D --to D TABLE...
         [--named FILE] [--query run=SF]
