@@ -49,11 +49,12 @@ class Services:
 @contextlib.contextmanager
 def running(settings: Settings, environ: Mapping[str, str] | None = None) -> Iterator[Services]:
     """Own the home and run its services until the block ends; raises HomeInUse, ServiceError."""
-    port = _free_port(settings.host, settings.port)
-    folder = write_dagster_yaml(settings)
     state = settings.home / "state" / STATE
+    # The home first: who starts a second `gbpm up` is told of the first one, not of its port.
     with own_home(settings), _ended_by_signals(), contextlib.ExitStack() as stack:
+        folder = write_dagster_yaml(settings)
         _end_leftovers(state, folder)
+        port = _free_port(settings.host, settings.port)
         services = Services(f"http://{settings.host}:{port}")
         stack.callback(_stop, services)
         env = {**os.environ, **(environ or {}), "GBPM_HOME": str(settings.home), "DAGSTER_HOME": str(folder)}
