@@ -173,16 +173,16 @@ def main(args: list[str] | None = None) -> None:
 
 def run(args: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    from gbpm_dagster.console import failures
+
     try:
         found: Any = app(args=args, standalone_mode=False)
-    except KeyboardInterrupt as error:
-        from gbpm_dagster.console.failures import interrupted
-
-        return interrupted(error)
+    except KeyboardInterrupt:
+        return failures.interrupted()
     except Exception as error:  # noqa: BLE001 - the last line of defence: known failures get a line, others a report
-        from gbpm_dagster.console.failures import explain
-
-        return explain(error)
+        return failures.explain(error)
+    if found == failures.INTERRUPTED:  # Typer's own word for Ctrl-C within a command
+        return failures.interrupted()
     return found if isinstance(found, int) else 0
 
 

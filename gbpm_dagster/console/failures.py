@@ -17,6 +17,7 @@ from gbpm_dagster.console.args import UsageError
 from gbpm_dagster.console.show import err
 
 FULL = ("no space left", "disk is full", "disk quota exceeded", "database or disk is full")
+INTERRUPTED = 130
 FULL_CODES = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -24,8 +25,8 @@ class CannotWork(RuntimeError):
     """The command could not do its work; exit code 1."""
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, with something to say about what goes on."""
+class Interrupted(RuntimeError):
+    """Ctrl-C, with something to say about what goes on; exit code 130."""
 
 
 def explain(error: Exception) -> int:
@@ -36,8 +37,8 @@ def explain(error: Exception) -> int:
     if click_error is not None and hasattr(error, "show"):
         error.show()
         return int(click_error)
-    if type(error).__name__ == "Abort":
-        return interrupted(KeyboardInterrupt())
+    if isinstance(error, Interrupted):
+        return interrupted(str(error))
     if isinstance(error, _bad_usage()):
         return _say(_text(error), 2)
     if disk_is_full(error):
@@ -54,10 +55,9 @@ def explain(error: Exception) -> int:
     return 1
 
 
-def interrupted(error: KeyboardInterrupt) -> int:
+def interrupted(said: str = "what was stored is whole, `gbpm backfill --missing` goes on from there") -> int:
     """Say that Ctrl-C ended the command, and how to go on."""
-    said = str(error) or "what was stored is whole, `gbpm backfill --missing` goes on from there"
-    return _say(f"interrupted: {said}", 130)
+    return _say(f"interrupted: {said}", INTERRUPTED)
 
 
 def fault(text: str) -> None:
