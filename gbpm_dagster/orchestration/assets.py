@@ -17,7 +17,6 @@ from gbpm_dagster.orchestration.checks import to_dagster
 from gbpm_dagster.orchestration.describe import asset_spec, check_specs
 from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
-from gbpm_dagster.settings import Settings
 from gbpm_dagster.warehouse.protocol import Outcome
 
 POOL = "elexon"
@@ -33,7 +32,7 @@ class IngestConfig(dg.Config):
     )
 
 
-def build_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
+def build_asset(dataset: Dataset, runtime: Runtime) -> dg.AssetsDefinition:
     """The asset and the checks of one table.
 
     A run materialises the days of its partition range: one AssetMaterialization a day that is safe on disk; then
@@ -43,7 +42,7 @@ def build_asset(dataset: Dataset, settings: Settings) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=dataset.table,
-        specs=[asset_spec(dataset, partitions_of(dataset, settings))],
+        specs=[asset_spec(dataset, partitions_of(dataset, runtime.settings, runtime.scope))],
         check_specs=check_specs(dataset, CHECKS),
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),

@@ -21,7 +21,7 @@ def build_definitions(settings: Settings, runtime: Runtime | None = None) -> dg.
     runtime.check_settings()
     datasets, jobs = runtime.datasets, build_jobs()
     return dg.Definitions(
-        assets=[build_asset(d, settings) for d in datasets],
+        assets=[build_asset(d, runtime) for d in datasets],
         jobs=list(jobs.values()),
         schedules=build_schedules(datasets, runtime, jobs),
         sensors=[build_healer(datasets, runtime), build_first_look(datasets, jobs["gap_check"])],

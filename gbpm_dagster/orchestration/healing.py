@@ -56,7 +56,7 @@ def plan_healing(
 def build_healer(datasets: Sequence[Dataset], runtime: Runtime) -> dg.SensorDefinition:
     """The sensor `heal`: one backfill in flight at most, a cooldown between two, bounds from settings."""
     settings = runtime.settings
-    partitions = {d.table: partitions_of(d, settings) for d in datasets}
+    partitions = {d.table: partitions_of(d, settings, runtime.scope) for d in datasets}
 
     @dg.sensor(
         name="heal",

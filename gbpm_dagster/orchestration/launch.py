@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
@@ -23,7 +23,7 @@ from gbpm_dagster.console.failures import CannotWork, Interrupted, disk_is_full
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.build import build_definitions
 from gbpm_dagster.orchestration.instance import PID_TAG, fail_orphans
-from gbpm_dagster.orchestration.partitions import ranges
+from gbpm_dagster.orchestration.partitions import spans
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.orchestration.services import STATE
 from gbpm_dagster.warehouse.protocol import Outcome, WarehouseError
@@ -70,7 +70,7 @@ def backfill(
 ) -> Launched:
     """Fetch those days through Dagster runs; returns when all have ended.
 
-    services: address of the home's running web UI (then its daemon does the work, as one backfill a table), or None
+    services: address of the home's running web UI (then its daemon does the work; see `together`), or None
     (then the runs happen in this process). `listener` hears of every day as it is settled.
     """
     datasets = [d for d in runtime.named(list(work)) if work[d.table]] if work else []
@@ -105,10 +105,10 @@ def _in_process(
     definitions = build_definitions(settings, replace(Runtime(settings), listener=heard))
     job = definitions.resolve_implicit_global_asset_job_def()
     for dataset in sorted(datasets, key=lambda d: (d.importance, d.table)):
-        for first, last in ranges(list(work[dataset.table])):
+        for days in spans(work[dataset.table], _among(runtime, dataset)):
             tags = {REASON_TAG: reason, PID_TAG: str(os.getpid())}
             if is_daily(dataset):
-                tags |= {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+                tags |= {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()}
             try:
                 _one_run(job, instance, dataset, tags, launched)
             except WarehouseError as error:
@@ -148,7 +148,8 @@ def _through_services(
     services: str,
 ) -> Launched:
     launched, since = Launched(), datetime.now(UTC)
-    for tables, days in together(work):
+    among = {table: _among(runtime, runtime.named([table])[0]) for table in work}
+    for tables, days in together(work, among):
         launched.backfills.append(_submit(services, tables, days, reason))
     try:
         waiting = set(launched.backfills)
@@ -171,16 +172,22 @@ def _through_services(
     return launched
 
 
-def together(work: Mapping[str, Sequence[date]]) -> list[tuple[list[str], list[date]]]:
+def _among(runtime: Runtime, dataset: Dataset) -> list[date] | None:
+    """The days that are neighbours in a table's partitions, where they are not those of the calendar."""
+    return runtime.wanted(dataset) if runtime.scope is not None else None
+
+
+def together(
+    work: Mapping[str, Sequence[date]], among: Mapping[str, Sequence[date] | None] | None = None
+) -> list[tuple[list[str], list[date]]]:
     """The fewest backfills for that work: tables that want the same range of days share one (and its run)."""
-    by_range: dict[tuple[date, date], list[str]] = {}
+    by_span: dict[tuple[date, ...], list[str]] = {}
     for table in sorted(work):
-        for span in ranges(list(work[table])):
-            by_range.setdefault(span, []).append(table)
+        for days in spans(work[table], (among or {}).get(table)):
+            by_span.setdefault(tuple(days), []).append(table)
     by_tables: dict[tuple[str, ...], list[date]] = {}
-    for (first, last), tables in sorted(by_range.items()):
-        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        by_tables.setdefault(tuple(tables), []).extend(days)
+    for span, tables in sorted(by_span.items()):
+        by_tables.setdefault(tuple(tables), []).extend(span)
     return [(list(tables), days) for tables, days in by_tables.items()]
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from gbpm_dagster.catalogue import DATASETS
-from gbpm_dagster.orchestration import build, internal
+from gbpm_dagster.demo.replay_recordings import RECORDINGS
+from gbpm_dagster.orchestration import build, internal, jobs
 from gbpm_dagster.settings import Settings, SettingsError
 from gbpm_dagster_tests.orchestration import snapshot
 
@@ -74,6 +75,20 @@ def test_every_table_of_the_catalogue_makes_an_asset() -> None:
 
 
 @pytest.mark.parametrize(
+    "environ",
+    [
+        {"GBPM_HISTORY_START": "2010-01-01"},  # tables begin on different days
+        {"GBPM_SCOPE_FILE": str(RECORDINGS / "scope.json"), "GBPM_NOW": "2026-03-30T12:00:00Z"},  # the demo's
+    ],
+)
+def test_tables_may_have_different_partitions(environ: dict[str, str]) -> None:
+    repository = build.build_definitions(Settings.load(environ)).get_repository_def()
+    repository.load_all_definitions()
+    graph = repository.asset_graph
+    assert len({graph.get(key).partitions_def for key in graph.get_all_asset_keys()} - {None}) > 1
+
+
+@pytest.mark.parametrize(
     ("module", "name"),
     [
         ("dagster._core.definitions.assets.graph.asset_graph_subset", "AssetGraphSubset"),
@@ -87,6 +102,12 @@ def test_every_table_of_the_catalogue_makes_an_asset() -> None:
 )
 def test_the_internals_in_use_are_in_the_pinned_dagster(module: str, name: str) -> None:
     assert hasattr(importlib.import_module(module), name), f"dagster {version('dagster')} has no {module}.{name}"
+
+
+def test_the_job_of_all_assets_has_its_name() -> None:
+    from dagster._core.definitions.assets.job.asset_job import IMPLICIT_ASSET_JOB_NAME
+
+    assert jobs.ASSET_JOB == IMPLICIT_ASSET_JOB_NAME
 
 
 def test_the_daemon_looks_at_backfills_as_often_as_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,11 @@
-"""Partitions are London days from the table's beginning through today; ranges() is exact."""
+"""Partitions are London days from the table's beginning through today; spans() is exact."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
+import dagster as dg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,12 +13,13 @@ from hypothesis import strategies as st
 from gbpm_dagster.catalogue import get
 from gbpm_dagster.market.calendar import day_bounds
 from gbpm_dagster.orchestration.launch import together
-from gbpm_dagster.orchestration.partitions import london_days, partitions_of, ranges
+from gbpm_dagster.orchestration.partitions import london_days, partitions_of, spans
 from gbpm_dagster.settings import Settings
 from gbpm_dagster_tests.orchestration.conftest import days
 
 DAYS = st.lists(st.dates(date(2015, 1, 1), date(2035, 12, 31)), max_size=60)
-CLOSE = st.lists(st.integers(0, 40).map(lambda n: date(2024, 3, 1) + timedelta(days=n)), max_size=60)
+CLOSE_DAY = st.integers(0, 40).map(lambda n: date(2024, 3, 1) + timedelta(days=n))
+CLOSE = st.lists(CLOSE_DAY, max_size=60)
 
 
 def settings(now: str = "", start: str = "2022-01-01") -> Settings:
@@ -74,11 +76,39 @@ def test_tables_that_begin_together_share_one_definition() -> None:
     assert partitions_of(get("bmrs_costs"), here) is partitions_of(get("bmrs_indo"), here)
 
 
+def test_a_home_with_a_scope_has_its_days_and_no_others() -> None:
+    """So that nothing is called missing that nobody wants (the demo's home)."""
+    first, last = days("2024-01-05", "2024-01-06"), days("2024-01-09")
+    scope = {"bmrs_costs": [(first[0], first[-1]), (last[0], date(2024, 2, 1))], "ref_bmunits": [(last[0], last[0])]}
+    here = settings("2024-01-09T12:00:00Z")
+    found = partitions_of(get("bmrs_costs"), here, scope)
+    assert found is not None
+    assert found.get_partition_keys() == ["2024-01-05", "2024-01-06", "2024-01-09"]
+    assert partitions_of(get("ref_bmunits"), here, scope) is None
+    nothing = partitions_of(get("bmrs_mid"), here, scope)
+    assert nothing is not None
+    assert nothing.get_partition_keys() == []
+    span = found.get_partition_keys_in_range(dg.PartitionKeyRange("2024-01-05", "2024-01-09"))
+    assert span == found.get_partition_keys()
+
+
 @given(DAYS | CLOSE)
-def test_ranges_are_exact_apart_and_in_order(wanted: list[date]) -> None:
-    found = ranges(wanted)
-    assert [d for a, b in found for d in days(a.isoformat(), b.isoformat())] == sorted(set(wanted))
-    assert all(later[0] - earlier[1] > timedelta(days=1) for earlier, later in pairwise(found))
+def test_spans_are_exact_apart_and_in_order(wanted: list[date]) -> None:
+    found = spans(wanted)
+    assert [day for span in found for day in span] == sorted(set(wanted))
+    assert all(span == days(span[0].isoformat(), span[-1].isoformat()) for span in found)
+    assert all(later[0] - earlier[-1] > timedelta(days=1) for earlier, later in pairwise(found))
+
+
+@given(st.sets(CLOSE_DAY, min_size=1), st.data())
+def test_spans_among_days_are_runs_of_them(among: set[date], data: st.DataObject) -> None:
+    keys = sorted(among)
+    wanted = data.draw(st.lists(st.sampled_from(keys)))
+    found = spans(wanted, keys)
+    assert [day for span in found for day in span] == sorted(set(wanted))
+    places = [[keys.index(day) for day in span] for span in found]
+    assert all(p == list(range(p[0], p[-1] + 1)) for p in places)
+    assert all(later[0] - earlier[-1] > 1 for earlier, later in pairwise(places))
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), CLOSE, max_size=4))
@@ -96,3 +126,9 @@ def test_together_joins_tables_that_want_the_same_days() -> None:
     assert found == [(["w", "x", "y"], week), (["w", "x", "z"], day)]
     assert together({}) == []
     assert together({"x": week + day, "y": day + week}) == [(["x", "y"], week + day)]
+
+
+def test_together_follows_the_partitions_of_a_scope() -> None:
+    far = days("2024-01-01", "2024-01-02") + days("2024-10-27")
+    among = {"x": far, "y": far, "z": days("2024-01-01", "2024-01-02")}
+    assert together({"x": far, "y": far, "z": far[:2]}, among) == [(["z"], far[:2]), (["x", "y"], far)]
