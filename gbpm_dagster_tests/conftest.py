@@ -1,4 +1,4 @@
-"""What all tests share: property tests without a deadline (machines are shared) and the same examples in every run."""
+"""What all tests share: property tests without a deadline (machines are shared), the same examples in each run."""
 
 from __future__ import annotations
 

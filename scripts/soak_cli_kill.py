@@ -52,7 +52,7 @@ class Soak:
     server: StandIn | None
     killed: int = 0
     ended: int = 0  # runs that were done before their moment came
-    torn: int = 0  # kills that left days without evidence among days with it
+    torn: int = 0  # kills that left a table with some of the days asked for
     wrong: list[str] = field(default_factory=list)
 
     def run(self, kills: int, chance: random.Random) -> None:
@@ -74,23 +74,24 @@ class Soak:
             self.wrong.append(
                 f"backfill --missing ended with {done.returncode}: {(done.stderr or done.stdout)[-300:]}"
             )
-        self.judge(complete=True)
+        self.judge(self.last, complete=True)
 
-    def judge(self, *, complete: bool = False) -> None:
-        """No day may hold what the server does not; with `complete` none may be missing either."""
+    def judge(self, last: date, *, complete: bool = False) -> None:
+        """No day up to `last` may hold what the server does not; with `complete` none may be missing either."""
         runtime = Runtime(Settings.load(self.environment))
-        wanted = days(self.first, self.last)
+        wanted = days(self.first, last)
+        half = False
         for table in self.tables:
             dataset = get(table)
             states = runtime.coverage(dataset, wanted)
             lacking = {r["day"]: r["reason"] for r in states.iter_rows(named=True) if r["state"] != "complete"}
             if complete and lacking:
                 self.wrong.append(f"{table}: not complete: {lacking}")
-            if not complete and table == self.tables[0] and 0 < len(lacking) < len(wanted):
-                self.torn += 1
+            half |= 0 < len(lacking) < len(wanted)
             if self.server is not None:
                 results = compare(runtime.lake, dataset, wanted, self.server.get, lacking)
                 self.wrong += [f"{r.table} {r.day}: {r.verdict}: {r.difference}" for r in results if r.verdict in BAD]
+        self.torn += half and not complete
 
     def rows(self) -> dict[str, pl.DataFrame]:
         """Everything stored, without the time of receipt."""
@@ -108,7 +109,7 @@ class Soak:
             process.kill()
             process.wait()
             self.killed += 1
-        self.judge()
+        self.judge(last)
 
     def _typical_s(self) -> float:
         """Seconds of an undisturbed run over half the range, in a home of its own."""

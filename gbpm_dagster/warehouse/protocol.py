@@ -138,7 +138,8 @@ class Arrival:
 class Outcome:
     """What became of one day.
 
-    outcome: written | unchanged (the same rows were there) | empty (answered, no rows) | held (shrink guard) | failed.
+    outcome: written | unchanged (the same rows were there) | empty (answered, no rows) | held (shrink guard) |
+        failed.
     error_class: "" or transient, permanent, ours. rows: rows the partition holds now.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 from hypothesis import given
@@ -90,5 +91,5 @@ def test_never_more_than_asked_nor_over_a_bound(a: set[int], b: set[int], partit
     ranges = 0
     for table, days in decision.launch.items():
         assert set(days) <= set(missing[table])
-        ranges += 1 + sum(y - x != timedelta(days=1) for x, y in zip(days, days[1:], strict=False))
+        ranges += 1 + sum(y - x != timedelta(days=1) for x, y in pairwise(days))
     assert ranges <= runs

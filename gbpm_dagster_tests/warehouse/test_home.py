@@ -66,7 +66,7 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
 
 
 def test_a_home_without_permission_is_named() -> None:
-    with no_permission_in() as folder, pytest.raises(HomeError, match="(?i)permission"):
+    with no_permission_in() as folder, pytest.raises(HomeError, match=r"(?i)permission"):
         open_home(folder)
 
 
