@@ -35,7 +35,7 @@ MARKER = "demo-home.txt"
 NOW = "2026-03-30T12:00:00Z"
 """The demo's now: the day after the last recorded one (decision 18)."""
 
-HEAL_DEADLINE_S = 240.0
+HEAL_DEADLINE_S = 600.0
 ENVIRONMENT = {
     "GBPM_NOW": NOW,
     "GBPM_SCOPE_FILE": str(RECORDINGS / "scope.json"),
