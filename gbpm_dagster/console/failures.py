@@ -114,7 +114,7 @@ def _full(error: Exception) -> str:
         return _text(error)
     names = (getattr(e, "filename", None) for e in _chain(error))
     where = next((f" (writing {name})" for name in names if name), "")
-    return f"the disk of the home is full{where}: free some space and run the command again; what was stored is whole"
+    return f"the disk is full{where}: free some space and run the command again; what was stored is whole"
 
 
 def _os(error: OSError) -> str:

@@ -51,11 +51,12 @@ def backfill(
     """Fetch days; returns the shape of docs/contract.md, with `notes` for people and `faults` (empty: none)."""
     runtime = open_runtime()
     datasets = choose(runtime, names, group, everything)
+    days = days_of(runtime, datasets, bool(names), first, last)
     if not missing and not (first and last) and any(is_daily(d) for d in datasets):
         raise UsageError("say which days: --from and --to, or --missing for all that are not there")
-    days = days_of(runtime, datasets, bool(names), first, last)
     work = {t: _fails(runtime, DATASETS[t], d) if missing else d for t, d in days.items()}
-    done = _launch(runtime, work, "backfill", quiet)
+    with open_instance(runtime.settings) as instance:
+        done = _launch(runtime, instance, work, "backfill", quiet)
     notes = [f"{table}: no day of that range is wanted in this home" for table, asked in days.items() if not asked]
     return {
         "tables": {table: _state(runtime, DATASETS[table], asked, done) for table, asked in days.items()},
@@ -72,15 +73,12 @@ def _fails(runtime: Runtime, dataset: Dataset, days: Sequence[date]) -> list[dat
     return found
 
 
-def _launch(runtime: Runtime, work: Mapping[str, list[date]], reason: str, quiet: bool) -> Launched:
+def _launch(
+    runtime: Runtime, instance: dg.DagsterInstance, work: Mapping[str, list[date]], reason: str, quiet: bool
+) -> Launched:
     work = {table: days for table, days in work.items() if days}
-    if not work:
-        return Launched()
-    with (
-        open_instance(runtime.settings) as instance,
-        day_bars({t: len(d) for t, d in work.items()}, quiet) as listener,
-    ):
-        address = services.address(runtime.settings)
+    with day_bars({t: len(d) for t, d in work.items()}, quiet) as listener:
+        address = services.address(runtime.settings) if work else None
         return launch.backfill(runtime, instance, work, reason=reason, listener=listener, services=address)
 
 
@@ -143,10 +141,9 @@ def heal(*, quiet: bool = False) -> dict[str, Any]:
     with open_instance(runtime.settings) as instance:
         fail_orphans(instance)
         decision = plan_healing(runtime, failed, days_in_flight(instance))
-    done = _launch(runtime, decision.launch, "heal", quiet)
-    again = runtime.checks([DATASETS[t] for t in failed], which=("gaps",)) if decision.launch else []
-    after = {**before, **{r.table: r for r in again}}
-    with open_instance(runtime.settings) as instance:
+        done = _launch(runtime, instance, decision.launch, "heal", quiet)
+        again = runtime.checks([DATASETS[t] for t in failed], which=("gaps",)) if decision.launch else []
+        after = {**before, **{r.table: r for r in again}}
         store(instance, after.values())
     return {
         "decided": decision.why,

@@ -73,6 +73,7 @@ def backfill(
     services: address of the home's running web UI (then its daemon does the work; see `together`), or None
     (then the runs happen in this process). `listener` hears of every day as it is settled.
     """
+    fail_orphans(instance)
     datasets = [d for d in runtime.named(list(work)) if work[d.table]] if work else []
     if services:
         daily = {d.table: list(work[d.table]) for d in datasets if is_daily(d)}
@@ -93,8 +94,6 @@ def _in_process(
     listener: Listener,
     launched: Launched,
 ) -> None:
-    fail_orphans(instance)
-
     def heard(outcome: Outcome) -> None:
         launched.outcomes[outcome.table, outcome.day] = outcome
         listener(outcome)
