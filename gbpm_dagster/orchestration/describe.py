@@ -9,10 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from gbpm_dagster.catalogue.model import Dataset, Rule
+from gbpm_dagster.catalogue.model import Dataset, Kind, Rule
 
 LICENCE = "Contains BMRS data © Elexon Limited copyright and database right"
 OWNERS = ["team:market-data"]
+SHOWN_TYPES = {Kind.INSTANT: "timestamp"}
+"""Names the UI knows and has a symbol for, where the catalogue's own is another."""
 CHECK_TEXT = {
     "gaps": "Every wanted day is complete, by the calendar and the table's own rule; failing starts the healer.",
     "duplicates": "The natural key is unique, and the evidence claims no more rows than the table holds.",
@@ -27,7 +29,7 @@ def column_schema(dataset: Dataset) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 c.name,
-                c.kind.value,
+                SHOWN_TYPES.get(c.kind, c.kind.value),
                 description=f"{c.meaning}{f' ({c.unit})' if c.unit else ''}",
                 constraints=dg.TableColumnConstraints(nullable=c.nullable and c.name not in dataset.key),
                 tags={"unit": c.unit.replace("/", "_per_")} if c.unit else None,
