@@ -36,6 +36,6 @@ class CapStore:
     def _load(self) -> dict[str, float]:
         try:
             found = json.loads(self._file.read_text())
-        except (OSError, ValueError):
+            return {str(k): float(v) for k, v in found.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
             return {}
-        return {str(k): float(v) for k, v in found.items()} if isinstance(found, dict) else {}

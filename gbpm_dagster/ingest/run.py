@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -115,16 +115,16 @@ class _Run:
         self.report = Report(dataset.table)
         self.parts: dict[date, DayParts] = {}
         self.ready: list[DayParts] = []
+        self.lost: list[Outcome] = []
         self.down_in_a_row = 0
+        self.last_failure: SourceError | None = None
         self._write_lock = threading.Lock()
         self._written = time.monotonic()
 
     async def run(self, days: list[date]) -> Report:
         windows = plan(self.dataset, days, self.caps.get(self.dataset.endpoint.path))
-        served = (
-            {day: [w for w in windows if day in w.days] for day in days} if len(windows) < 400 else _serve(windows)
-        )
-        self.parts = {day: DayParts(self.dataset, day, len(served.get(day, []))) for day in days}
+        served = Counter(day for window in windows for day in window.days)
+        self.parts = {day: DayParts(self.dataset, day, served[day]) for day in days}
         queue = deque(windows)
         async with self.source() as source:
             flying: dict[asyncio.Task[Batch], Window] = {}
@@ -134,8 +134,12 @@ class _Run:
                         window = queue.popleft()
                         flying[asyncio.create_task(source.fetch(self.dataset, window))] = window
                     done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
+                    answered = any(task.exception() is None for task in done)
+                    for task in [t for t in flying if t in done]:  # in the order of asking
                         self._settle(task, flying.pop(task), queue)
+                    self.down_in_a_row = 0 if answered else self.down_in_a_row
+                    if self.down_in_a_row and self._is_down():
+                        self._give_up(queue)
                     await asyncio.to_thread(self._flush, False)
             finally:
                 for task in flying:
@@ -148,11 +152,10 @@ class _Run:
         if isinstance(error, WindowTooLong) and self._narrow(error, window, queue):
             return
         if isinstance(error, SourceError):
-            self._failed(window, error, queue)
+            self._failed(window, error)
         elif error is not None:
             raise error
         else:
-            self.down_in_a_row = 0
             self._arrived(task.result())
 
     def _narrow(self, error: WindowTooLong, window: Window, queue: deque[Window]) -> bool:
@@ -167,20 +170,29 @@ class _Run:
             queue.extend(new)
             for day in old.days:
                 self.parts[day].expect(sum(day in w.days for w in new) - 1)
-        self.report.requests += 1
+        self.parts[window.days[0]].requests += error.tries
+        self.report.requests += error.tries
         return True
 
-    def _failed(self, window: Window, error: SourceError, queue: deque[Window]) -> None:
+    def _failed(self, window: Window, error: SourceError) -> None:
         self.report.requests += error.tries
         for day in window.days:
             self._close(self.parts[day].fail(error, first=day == window.days[0]))
-        if error.error_class != "transient":
-            return
-        self.down_in_a_row += 1
-        if self.down_in_a_row >= (GIVE_UP_UNREACHABLE if error.status is None else GIVE_UP_ERRORS):
-            while queue:
-                for day in queue.popleft().days:
-                    self._close(self.parts[day].fail(error, first=False, asked=False))
+        if error.error_class == "transient":
+            self.down_in_a_row += 1
+            self.last_failure = error
+
+    def _is_down(self) -> bool:
+        error = self.last_failure
+        limit = GIVE_UP_ERRORS if error is not None and error.status is not None else GIVE_UP_UNREACHABLE
+        return self.down_in_a_row >= limit
+
+    def _give_up(self, queue: deque[Window]) -> None:
+        """The source is down: what waits fails without being asked."""
+        assert self.last_failure is not None
+        while queue:
+            for day in queue.popleft().days:
+                self._close(self.parts[day].fail(self.last_failure, first=False, asked=False))
 
     def _arrived(self, batch: Batch) -> None:
         report = self.report
@@ -206,10 +218,14 @@ class _Run:
         if part.error is None:
             self.ready.append(part)
         else:
-            self._tell([part.failure(self.run_id)], log=True)
+            self.lost.append(part.failure(self.run_id))
 
     def _flush(self, everything: bool) -> None:
         with self._write_lock:
+            if self.lost:  # together: each logging is a commit, and a source that is down fails a thousand days
+                lost, self.lost = self.lost, []
+                self.warehouse.record_failures(lost, run_id=self.run_id, reason=self.reason)
+                self._tell(lost)
             rows = sum(p.rows for p in self.ready)
             late = time.monotonic() - self._written >= FLUSH_S
             if not self.ready or not (everything or late or rows >= FLUSH_ROWS or len(self.ready) >= FLUSH_DAYS):
@@ -219,22 +235,11 @@ class _Run:
             self._tell(self.warehouse.replace(self.dataset, arrivals))
             self._written = time.monotonic()
 
-    def _tell(self, outcomes: Iterable[Outcome], log: bool = False) -> None:
-        found = list(outcomes)
-        if log:
-            self.warehouse.record_failures(found, run_id=self.run_id, reason=self.reason)
-        for outcome in found:
+    def _tell(self, outcomes: Iterable[Outcome]) -> None:
+        for outcome in outcomes:
             self.report.outcomes[outcome.day] = outcome
             self.parts.pop(outcome.day, None)
             self.on_outcome(outcome)
-
-
-def _serve(windows: list[Window]) -> dict[date, list[Window]]:
-    served: dict[date, list[Window]] = {}
-    for window in windows:
-        for day in window.days:
-            served.setdefault(day, []).append(window)
-    return served
 
 
 def _by_day(rows: pl.DataFrame, days: pl.Series, wanted: tuple[date, ...]) -> dict[date, pl.DataFrame]:
