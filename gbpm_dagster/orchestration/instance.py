@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import yaml
@@ -17,6 +18,8 @@ from gbpm_dagster.settings import Settings
 from gbpm_dagster.warehouse.home import open_home
 
 PID_TAG = "gbpm/pid"
+IN_PROCESS = "in-process.yaml"
+NO_CAPTURE = {"module": "dagster.core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 
 
 def write_dagster_yaml(settings: Settings) -> Path:
@@ -31,20 +34,24 @@ def write_dagster_yaml(settings: Settings) -> Path:
         "class": "KeptSqliteEventLogStorage",
         "config": {"base_dir": str(folder / "history" / "runs")},
     }
-    file = folder / "dagster.yaml"
-    text = "# Written by gbpm from its template and GBPM_MAX_RUNS; edits are overwritten.\n" + yaml.safe_dump(
-        template
-    )
-    if not file.exists() or file.read_text() != text:
-        partial = file.with_suffix(".partial")
-        partial.write_text(text)
-        partial.replace(file)
+    _write(folder / "dagster.yaml", template)
+    # For runs in the process of a command: its standard output is its answer. Dagster's capture would put two `tail`s
+    # and two watchers between, for each run.
+    _write(folder / IN_PROCESS, {**template, "compute_logs": NO_CAPTURE})
     return folder
 
 
+def _write(file: Path, content: dict[str, Any]) -> None:
+    text = "# Written by gbpm from its template and GBPM_MAX_RUNS; edits are overwritten.\n" + yaml.safe_dump(content)
+    if not file.exists() or file.read_text() != text:
+        partial = file.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(text)
+        partial.replace(file)
+
+
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """The home's instance; a context manager."""
-    return DagsterInstance.from_config(str(write_dagster_yaml(settings)))
+    """The home's instance, for a command; a context manager."""
+    return DagsterInstance.from_config(str(write_dagster_yaml(settings)), IN_PROCESS)
 
 
 def fail_orphans(instance: dg.DagsterInstance) -> list[str]:
