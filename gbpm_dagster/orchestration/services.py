@@ -91,7 +91,9 @@ def _end_leftovers(state: Path, folder: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         return
     for pid in pids:
-        shown = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        shown = subprocess.run(
+            ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
+        )
         if str(folder) in shown.stdout:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
