@@ -17,6 +17,7 @@ from gbpm_dagster.demo.replay import ReplayServer
 from gbpm_dagster.orchestration.checks import last_gaps
 from gbpm_dagster.orchestration.instance import open_instance
 from gbpm_dagster.settings import Settings, variable
+from gbpm_dagster.warehouse.protocol import Arrival, frame_schema
 from gbpm_dagster_tests.console.conftest import MakeGbpm
 from gbpm_dagster_tests.console.driver import WEEK, Done, Gbpm, rows_of
 
@@ -111,6 +112,26 @@ def test_missing_takes_what_is_late_or_partial_and_not_what_is_not_due(filled: t
     assert "missing 1-21" in late.json["tables"]["bmrs_indo"]["missing"]["2024-01-08"]  # partial: asked again
     again = gbpm("backfill", "--group", "demand", "--missing", "--json")
     assert (again.code, again.json["requests"]) == (3, 1)
+
+
+def test_missing_leaves_alone_what_the_source_does_not_have(make_gbpm: MakeGbpm, replay: ReplayServer) -> None:
+    """Two empty answers 25 hours apart, while its neighbours answer: proven to be missing at the source."""
+    gbpm = make_gbpm(replay.base_url, GBPM_NOW="2024-01-20T12:00:00Z", GBPM_DATASETS="bmrs_mid")
+    runtime, day = gbpm.runtime(), date(2024, 1, 3)
+    mid = runtime.named(["bmrs_mid"])[0]
+    span = ("--from", "2024-01-02", "--to", "2024-01-04")
+    for hours in (0, 25):
+        answered = datetime(2024, 1, 18, tzinfo=UTC) + timedelta(hours=hours)
+        nothing = pl.DataFrame(schema=frame_schema(mid))
+        runtime.lake.replace(mid, [Arrival(day, nothing, answered, windows_asked=1, windows_answered=1)])
+    alone = runtime.coverage(mid, [day])["state"].to_list()
+    assert alone == ["missing"]  # without a neighbour that answers it proves nothing
+    for other in ("2024-01-02", "2024-01-04"):
+        assert gbpm("backfill", "bmrs_mid", "--from", other, "--to", other).code == 0
+    done = gbpm("backfill", "bmrs_mid", *span, "--missing", "--json")
+    assert (done.code, done.json["requests"]) == (0, 0)
+    assert done.json["tables"]["bmrs_mid"] == {"complete": 2, "rows": 192, "missing": {}}
+    assert runtime.coverage(mid, [day])["state"].to_list() == ["missing_at_source"]
 
 
 def test_check_stores_what_it_says(filled: tuple[Gbpm, Done]) -> None:
