@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from platformdirs import user_state_path
@@ -88,10 +88,15 @@ class Settings(BaseSettings):
         validation_alias="GBPM_NOW",
         description="an instant (ISO 8601 with offset) at which partitions and checks end; empty = the clock",
     )
+    tier: Literal["core", "standard", "optional"] = Field(
+        "core",
+        validation_alias="GBPM_TIER",
+        description="the tables of this home: core, standard (with core), or optional (all)",
+    )
     datasets: tuple[str, ...] = Field(
         (),
         validation_alias="GBPM_DATASETS",
-        description="limit to these tables (comma or space between); empty = the core tier",
+        description="limit to these tables (comma or space between); empty = those of GBPM_TIER",
     )
     scope_file: Path | None = Field(
         None,

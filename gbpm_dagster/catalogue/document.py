@@ -37,11 +37,19 @@ _KINDS: dict[tuple[str, str], Kind] = {
 _PARAMETER_FORMATS: dict[Style, tuple[frozenset[str], ...]] = {
     Style.RANGE: (frozenset({"date-time"}), frozenset({"date-time"})),
     Style.DATES: (frozenset({"date"}), frozenset({"date"})),
+    Style.SPAN: (frozenset({"date"}), frozenset({"int32"}), frozenset({"date"}), frozenset({"int32"})),
     Style.DATE: (frozenset({"date"}),),
     Style.PERIOD: (frozenset({"date"}), frozenset({"int32", ""})),
+    Style.INSTANT: (frozenset({"date-time"}),),
+    Style.SEASON: (frozenset({"int32"}),),
+    Style.IDS: (frozenset({"int32", ""}),),
     Style.NONE: (),
 }
 """What a path must say of the window's parameters, in the order of `Endpoint.params`."""
+
+
+LISTED_TEXT = "value"
+"""The column that the texts of a bare list become."""
 
 
 class DocumentError(LookupError):
@@ -87,7 +95,8 @@ def operation(path: str) -> Mapping[str, Any]:
 def row_schema(path: str, rows_at: str = "") -> dict[str, Property]:
     """Fields of one row that the path answers, by name, in the document's order.
 
-    The envelope (`data`, or a bare array) is taken off. rows_at: a list nested in each row whose elements are the
+    The envelope (`data`, or a bare array) is taken off; members of nested objects are fields of their own, named
+    `outer.member`; a list of texts has the one field `value`. rows_at: a list nested in each row whose elements are the
     table's rows; their fields join those of the outer row. Raises DocumentError.
     """
     content = operation(path).get("responses", {}).get("200", {}).get("content", {})
@@ -100,7 +109,7 @@ def row_schema(path: str, rows_at: str = "") -> dict[str, Property]:
         if name == rows_at:
             fields.update((p.name, p) for p in _properties(_row(_resolve(part), path)))
         else:
-            fields[name] = _property(name, part)
+            fields.update((p.name, p) for p in _flattened(name, part))
     if rows_at and rows_at not in row.get("properties", {}):
         raise DocumentError(f"{path}: rows have no list {rows_at!r}")
     return fields
@@ -114,38 +123,47 @@ def compare(dataset: Dataset) -> list[str]:
     key, version, partition, window, completeness and freshness name exists.
     """
     endpoint = dataset.endpoint
-    try:
-        found = operation(endpoint.path)
-        fields = row_schema(endpoint.path, endpoint.rows_at)
-    except DocumentError as error:
-        return [f"{dataset.table}: {error}"]
-    problems = [
-        *_compare_operation(endpoint, found),
-        *_compare_columns(dataset, fields),
-        *_compare_names(dataset),
-    ]
+    problems: list[str] = []
+    for path in paths_of(endpoint):
+        try:
+            found = operation(path)
+            fields = row_schema(path, endpoint.rows_at)
+        except DocumentError as error:
+            problems.append(str(error))
+            continue
+        problems += [*_compare_operation(endpoint, path, found), *_compare_columns(dataset, fields)]
+    problems += _compare_names(dataset)
     return [f"{dataset.table}: {problem}" for problem in problems]
 
 
-def _compare_operation(endpoint: Endpoint, found: Mapping[str, Any]) -> Iterator[str]:
+def paths_of(endpoint: Endpoint) -> tuple[str, ...]:
+    """The document's paths of an endpoint: its own, or one for each value where the document spells them out."""
+    each = endpoint.each
+    if each is None or endpoint.path in paths():
+        return (endpoint.path,)
+    return tuple(endpoint.path.replace(f"{{{each.param}}}", value) for value in each.values)
+
+
+def _compare_operation(endpoint: Endpoint, path: str, found: Mapping[str, Any]) -> Iterator[str]:
     if found.get("deprecated") or "obsolete" in str(found.get("summary", "")).lower():
-        yield f"{endpoint.path} is deprecated"
+        yield f"{path} is deprecated"
     formats = _PARAMETER_FORMATS[endpoint.style]
     if len(endpoint.params) != len(formats):
         yield f"style {endpoint.style} needs {len(formats)} window parameters, not {len(endpoint.params)}"
     known = {p["name"]: p for p in found.get("parameters", ())}
-    ours = (*endpoint.params, *(name for name, _ in endpoint.fixed))
+    each = (endpoint.each.param,) if endpoint.each and path == endpoint.path else ()
+    ours = (*endpoint.params, *(name for name, _ in endpoint.fixed), *each)
     for name in ours:
         if name not in known:
-            yield f"{endpoint.path} takes no parameter {name!r} (it takes {', '.join(known) or 'none'})"
+            yield f"{path} takes no parameter {name!r} (it takes {', '.join(known) or 'none'})"
     for name, allowed in zip(endpoint.params, formats, strict=False):
         stated = str(known.get(name, {}).get("schema", {}).get("format", ""))
         if name in known and stated not in allowed:
             yield f"parameter {name!r} is a {stated or 'text'}, not a {' or '.join(sorted(allowed))}"
     for name, parameter in known.items():
         if parameter.get("required") and name not in ours:
-            yield f"{endpoint.path} requires parameter {name!r}, which the entry does not give"
-        in_path = f"{{{name}}}" in endpoint.path
+            yield f"{path} requires parameter {name!r}, which the entry does not give"
+        in_path = f"{{{name}}}" in path
         if in_path != (parameter.get("in") == "path"):
             yield f"parameter {name!r} is in the {parameter.get('in')} of the request"
 
@@ -153,8 +171,11 @@ def _compare_operation(endpoint: Endpoint, found: Mapping[str, Any]) -> Iterator
 def _compare_columns(dataset: Dataset, fields: Mapping[str, Property]) -> Iterator[str]:
     for name in sorted({n for n in dataset.names if dataset.names.count(n) > 1}):
         yield f"column {name!r} is declared twice"
+    asked = dataset.endpoint.each.column if dataset.endpoint.each else ""
     for column in dataset.columns:
         field = fields.get(column.name)
+        if field is None and column.name == asked:
+            continue
         if field is None:
             yield f"column {column.name!r} is not a field of the answer"
             continue
@@ -206,9 +227,22 @@ def _row(body: Mapping[str, Any], path: str) -> Mapping[str, Any]:
         body = _resolve(inner)
     if body.get("type") == "array":
         body = _resolve(body["items"])
+    if body.get("type") == "string":  # a list of texts
+        return {"properties": {LISTED_TEXT: {"type": "string"}}}
     if "properties" not in body:
         raise DocumentError(f"Elexon's document describes no fields in the rows of {path}")
     return body
+
+
+def _flattened(name: str, part: Mapping[str, Any]) -> Iterator[Property]:
+    """The field, or the members of a nested object as `name.member`."""
+    members = _resolve(part).get("properties")
+    if not members:
+        yield _property(name, part)
+        return
+    for member, inner in members.items():
+        found = _property(f"{name}.{member}", inner)
+        yield Property(found.name, found.kind, found.nullable or bool(part.get("nullable")))
 
 
 def _properties(row: Mapping[str, Any]) -> Iterator[Property]:

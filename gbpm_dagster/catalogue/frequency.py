@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from gbpm_dagster.catalogue.model import Completeness, Dataset, Endpoint, Family, Lag, Rule, Style
+from gbpm_dagster.catalogue.terms import STREAMED, days
+from gbpm_dagster.catalogue.vocabulary import columns
 
-from gbpm_dagster.catalogue.model import (
-    Column,
-    Completeness,
-    Dataset,
-    Endpoint,
-    Family,
-    Lag,
-    Rule,
-    Style,
-)
-from gbpm_dagster.catalogue.terms import INSTANT, NUM, STREAMED, TEXT
+NAME = "frequency"
 
 BMRS_FREQ = Dataset(
     table="bmrs_freq",
     code="FREQ",
-    family="frequency",
+    family=NAME,
     title="System frequency",
     description="System frequency, one sample each 15 seconds.",
     endpoint=Endpoint(
@@ -27,7 +19,7 @@ BMRS_FREQ = Dataset(
         Style.RANGE,
         ("measurementDateTimeFrom", "measurementDateTimeTo"),
         selects="measurementTime",
-        cap=timedelta(hours=24),
+        cap=days(1),
         cap_source="spec and API 400 body",
     ),
     key=("measurementTime",),
@@ -35,19 +27,28 @@ BMRS_FREQ = Dataset(
     completeness=Completeness(Rule.PERIODS, rows_per_period=120, values=("frequency",)),
     lag=Lag.minutes(5, 10, 60),
     freshness=STREAMED("measurementTime"),
-    rows_per_day=5760,
+    rows_per_day=5_760,
     bytes_per_row=75,
+    published="15-second samples, received every 2 min",
+    inferred=("first_day",),
     iris_code="FREQ",
     importance=2,
     notes=(
         "publishDateTimeFrom is ignored by this path and answers with today: only the measurement parameters count.",
     ),
-    columns=(
-        Column("dataset", TEXT, "Dataset code of the row"),
-        Column("measurementTime", INSTANT, "Time of the sample, UTC", nullable=False),
-        Column("frequency", NUM, "System frequency", unit="Hz", nullable=False),
-    ),
+    columns=columns("dataset measurementTime! frequency!"),
 )
 
 
-FAMILY = Family("frequency", "Frequency", (BMRS_FREQ,))
+FAMILY = Family(
+    NAME,
+    "Frequency",
+    (BMRS_FREQ,),
+    about="The frequency of the system every 15 seconds; 50 Hz is the target.",
+    examples=(
+        (
+            "Minutes outside 49.8 to 50.2 Hz, by London day",
+            "SELECT CAST(timezone('Europe/London', measurementTime) AS DATE) AS day, count(*) FILTER (WHERE frequency NOT BETWEEN 49.8 AND 50.2) / 4.0 AS minutes_outside, min(frequency) AS lowest_hz, max(frequency) AS highest_hz FROM bmrs_freq GROUP BY 1 ORDER BY 1",
+        ),
+    ),
+)

@@ -29,8 +29,12 @@ class Style(StrEnum):
 
     RANGE = "range"  # two instants, both ends included
     DATES = "dates"  # two dates, both included
+    SPAN = "span"  # two dates and two periods (from date, from period, to date, to period), all included
     DATE = "date"  # one settlement date, in the path or the query
     PERIOD = "period"  # one settlement date and period
+    INSTANT = "instant"  # one publish time: the publication that was newest then
+    SEASON = "season"  # the year in which a Triad season begins: 1 November to the end of February
+    IDS = "ids"  # ids that another table lists, several a call
     NONE = "none"  # no window: the present list
 
 
@@ -49,11 +53,38 @@ class Rule(StrEnum):
     """What makes a day complete (market/domain.md 2.1)."""
 
     PERIODS = "periods"  # classes A, B, C: so many rows in each settlement period
+    DAILY = "daily"  # class D, and what is kept by publication: at least one row each London day
     EVENTS = "events"  # class E: every window answered; emptiness is legal
     SNAPSHOT = "snapshot"  # class F: one list a refresh interval
 
 
-UNIT_SUFFIX = {"MW": "_mw", "MWh": "_mwh", "GBP": "_gbp", "GBP/MWh": "_gbp_per_mwh", "Hz": "_hz"}
+DOUBT = "?"
+"""What ends a unit or a meaning that is inferred and not yet settled by evidence."""
+
+UNIT_SUFFIX = {
+    "MW": "_mw",
+    "MWh": "_mwh",
+    "kWh": "_kwh",
+    "GBP": "_gbp",
+    "GBP/MWh": "_gbp_per_mwh",
+    "GBP/MW": "_gbp_per_mw",
+    "MW/min": "_mw_min",
+    "Hz": "_hz",
+    "kV": "_kv",
+    "degC": "_c",
+    "percent": "_pct",
+    "minutes": "_min",
+    "hours": "_h",
+}
+
+_NESTED = {"pairVolumes": "pair_volume", "bidOfferPairCashflows": "pair_cashflow"}
+"""Derived names of nested objects whose members are columns."""
+
+INFERABLE = ("first_day", "rows_per_day", "published")
+"""Facts of an entry that may be proposals (`Dataset.inferred`)."""
+
+TYPICAL_VALUE = 14
+"""Bytes of a value in JSON with its quotes, colon and comma."""
 
 FULL_FLOOR = 50
 """A floor of so many rows a day or more means at least one in each of its (at most 50) periods."""
@@ -76,22 +107,62 @@ class Column:
     nullable: bool = True
 
     @property
+    def inferred(self) -> bool:
+        """True where unit or meaning still end in `?`: nobody has seen evidence for them."""
+        return self.unit.endswith(DOUBT) or self.meaning.endswith(DOUBT)
+
+    @property
     def derived_name(self) -> str:
         """The name in derived tables: snake_case with the unit's suffix (decision 1)."""
-        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name).lower().replace("date_time", "datetime")
-        suffix = UNIT_SUFFIX.get(self.unit, "")
+        outer, _, inner = self.name.rpartition(".")
+        if outer in _NESTED:
+            snake = f"{_NESTED[outer]}_{re.sub(r'(?<=[a-z])(?=[0-9])', '_', inner)}"
+        else:
+            words = re.sub(r"(?<!^[a-z])(?<=[a-z0-9])(?=[A-Z])", "_", self.name.replace(".", "_"))
+            snake = words.lower().replace("date_time", "datetime")
+        suffix = UNIT_SUFFIX.get(self.unit.rstrip(DOUBT), "")
         return snake if snake.endswith(suffix) else snake + suffix
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A parameter that takes one value a call and has to be asked with each of them (`bidOffer`: bid, offer).
+
+    column: the table's column that the value becomes, as it is not in the rows; "" where they have it already.
+    """
+
+    param: str
+    values: tuple[str, ...]
+    column: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Where the ids come from that a path is asked by: `column` of the same London day of `table`.
+
+    at_once: so many a call (the parameter is repeated).
+    """
+
+    table: str
+    column: str
+    at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """A path and how its window is asked.
 
-    params: the names of the window's parameters, in order (RANGE, DATES: from, to; DATE: date; PERIOD: date, period).
+    params: the names of the window's parameters, in order (RANGE, DATES: from, to; DATE: date; PERIOD: date, period;
+        SPAN: date, period, date, period; INSTANT, SEASON, IDS: the one there is).
     cap: the longest window one call may span, both ends included; None where the path has no window.
-    selects: the column by which the window selects rows, or PERIOD_START.
+    selects: the column by which the window selects rows, or PERIOD_START; "" where it selects none (IDS, NONE).
+    step: INSTANT only: how far apart the publish times are that a day is asked for.
     rows_at: name of a list nested in each row whose elements are the table's rows ("" = the rows themselves).
+    single: the answer is one object, which is the row.
     omits_nulls: the path leaves out fields that are null, so that a column no row has says nothing.
+    earlier: rows that began before the window are answered too; they are another day's.
+    empty_is_404: 404 is the path's way to say that there are no rows (elsewhere it is a fault of the request).
+    per_minute: requests a minute the source allows this path; 0 = no limit of its own.
     """
 
     path: str
@@ -101,8 +172,15 @@ class Endpoint:
     cap: timedelta | None = None
     cap_source: str = ""
     fixed: tuple[tuple[str, str], ...] = ()
+    each: Each | None = None
+    ids: Ids | None = None
+    step: timedelta = timedelta(days=1)
     rows_at: str = ""
+    single: bool = False
     omits_nulls: bool = False
+    earlier: bool = False
+    empty_is_404: bool = False
+    per_minute: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +247,11 @@ class Freshness:
     def minutes(cls, rule: str, warn: int, fail: int, column: str = "") -> Freshness:
         return cls(rule, timedelta(minutes=warn), timedelta(minutes=fail), column)
 
+    @property
+    def judged(self) -> bool:
+        """False where no age is too old: values that never change, or come once a year."""
+        return self.fail < timedelta.max
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
@@ -179,8 +262,11 @@ class Dataset:
         sends the row to quarantine.
     version: columns that say which vintage is newer, left to right, null lowest; then the time of receipt.
     partition_field: the column whose London day is the partition ("" for snapshots).
-    first_day: the first day the source is known to have (a proposal where the notes say so).
+    first_day: the first day the source is known to have.
     rows_per_day: a typical day, for estimates only.
+    published: when rows appear, in words.
+    inferred: which of `INFERABLE` nobody has seen evidence for: proposals until the first month of loads.
+    settlement: the source calculates the rows anew with each settlement run and serves the latest only (class G).
     """
 
     table: str
@@ -200,7 +286,10 @@ class Dataset:
     first_day: date = date(2016, 1, 1)
     tier: Tier = Tier.CORE
     rows_per_day: int = 0
-    bytes_per_row: int = 200
+    bytes_per_row: int = 0
+    published: str = ""
+    inferred: tuple[str, ...] = ()
+    settlement: bool = False
     unit_fallback: tuple[tuple[str, str], ...] = ()
     nullable_key: tuple[str, ...] = ()
     version_order: tuple[str, ...] = ()
@@ -215,6 +304,11 @@ class Dataset:
             if c.name == name:
                 return c
         raise KeyError(f"{self.table} has no column {name!r}")
+
+    @property
+    def wire_bytes_per_row(self) -> int:
+        """About how many bytes of JSON a row is: measured where `bytes_per_row` says so, else from its columns."""
+        return self.bytes_per_row or sum(len(c.name) + TYPICAL_VALUE for c in self.columns)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -246,8 +340,14 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A group of tables with a title, as the Dagster UI and the docs show it."""
+    """A group of tables as the Dagster UI and the docs show it.
+
+    name: the asset group (`forecasts/demand` lies within `forecasts`). about: what belongs together here, in a
+    sentence or two. examples: (question, SQL) pairs that run on the lake.
+    """
 
     name: str
     title: str
     datasets: tuple[Dataset, ...] = field(default_factory=tuple)
+    about: str = ""
+    examples: tuple[tuple[str, str], ...] = ()

@@ -59,7 +59,9 @@ def retry_after(headers: httpx.Headers, now: datetime | None = None) -> float | 
 
 
 def failure(dataset: Dataset, window: Window, response: httpx.Response) -> SourceError | None:
-    """The exception for an answer, or None for a 200 whose content type is JSON (or not given)."""
+    """The exception for an answer; None for a 200 whose content type is JSON (or not given), and for a 404 where that
+    means no rows.
+    """
     status, body = response.status_code, response.content
     said = f"the source answered {_name(status)} to {response.url}"
     known: dict[str, Any] = {"table": dataset.table, "window": window, "status": status}
@@ -78,6 +80,8 @@ def failure(dataset: Dataset, window: Window, response: httpx.Response) -> Sourc
         detail = f"{said}, pointing to {response.headers.get('location', 'nowhere')}"
         return RequestRefused(**known, detail=detail, advice="Set ELEXON_BASE_URL to the API's present address")
     if status == HTTPStatus.NOT_FOUND:
+        if dataset.endpoint.empty_is_404:
+            return None
         detail = f"{said}: {_problem(body)}. The path, or the name of a required parameter, is not known there"
         return RequestRefused(**known, detail=detail)
     if 200 < status < 300:

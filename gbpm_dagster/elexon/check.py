@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from gbpm_dagster.catalogue.model import PERIOD_START, Dataset, Kind, Style
+from gbpm_dagster.catalogue.model import PERIOD_START, Dataset, Grain, Kind, Style
 from gbpm_dagster.elexon import values
 from gbpm_dagster.elexon.decode import Decoded, london_days, partition_days
 from gbpm_dagster.elexon.plan import Window
@@ -40,7 +40,7 @@ class Sorted:
 def sort_rows(dataset: Dataset, window: Window, decoded: Decoded) -> Sorted:
     """Each row's place with regard to its window (rest-api.md sections 3 and 4: the API includes both ends)."""
     rows = decoded.rows
-    if dataset.endpoint.style is Style.NONE:
+    if dataset.grain is Grain.SNAPSHOT:
         return Sorted(rows, 0, decoded.quarantined, decoded.drift)
     own = [entry for entry in decoded.quarantined if not _on_edge(dataset, window, entry[2])]
     outside = len(decoded.quarantined) - len(own)
@@ -59,16 +59,17 @@ def sort_rows(dataset: Dataset, window: Window, decoded: Decoded) -> Sorted:
 
 def _place(dataset: Dataset, window: Window, rows: pl.DataFrame) -> pl.DataFrame:
     """A frame beside the rows: at (what selects them), its day, the partition's day, and where that puts the row."""
-    frame = _selected(dataset, rows).with_columns(own=partition_days(dataset, rows))
+    frame = _selected(dataset, window, rows).with_columns(own=partition_days(dataset, rows))
     at = pl.col("at")
     if frame.schema["at"] == pl.Date:
         first, last = london_day(window.start), london_day(window.end - timedelta(microseconds=1))
         edge = london_day(window.end) if dataset.endpoint.style is Style.RANGE else last
-        frame = frame.with_columns(inclusive=at.is_between(first, edge), inside=at.is_between(first, last))
+        since = (at >= first) | dataset.endpoint.earlier
+        frame = frame.with_columns(inclusive=since & (at <= edge), inside=at.is_between(first, last))
     else:
         until_end = at <= window.end if dataset.endpoint.style is Style.RANGE else at < window.end
         frame = frame.with_columns(
-            inclusive=(at >= window.start) & until_end,
+            inclusive=((at >= window.start) | dataset.endpoint.earlier) & until_end,
             inside=at.is_between(window.start, window.end, closed="left"),
         )
     wanted, agree = pl.col("day").is_in(list(window.days)), pl.col("day") == pl.col("own")
@@ -79,13 +80,16 @@ def _place(dataset: Dataset, window: Window, rows: pl.DataFrame) -> pl.DataFrame
     )
 
 
-def _selected(dataset: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+def _selected(dataset: Dataset, window: Window, rows: pl.DataFrame) -> pl.DataFrame:
     """Columns `at` (the value by which the window selects the row), `day` (its London day) and `possible`."""
     if dataset.endpoint.selects == PERIOD_START:
         day, period = pl.col("settlementDate"), pl.col("settlementPeriod")
         start = _midnight(day) + pl.duration(minutes=30 * (period.clip(0, 51) - 1))  # clipped lest it overflow
         possible = period.is_between(1, 50) & (start < _midnight(day.dt.offset_by("1d")))
         return rows.select(start.alias("at"), day.alias("day"), possible.alias("possible"))
+    if dataset.endpoint.style is Style.IDS:
+        days = pl.Series([window.days[0]], dtype=pl.Date).new_from_index(0, rows.height)
+        return pl.DataFrame({"at": days, "day": days}).with_columns(possible=True)
     at = rows.get_column(dataset.endpoint.selects)
     day_of = london_days(at, dataset.column(dataset.endpoint.selects).kind)
     return pl.DataFrame({"at": at, "day": day_of}).with_columns(possible=True)
@@ -99,7 +103,9 @@ def _odd(dataset: Dataset, rows: pl.DataFrame, place: pl.DataFrame) -> Quarantin
     """Rows in the window whose period does not exist, or whose partition is another day than the one asked for."""
     if not bool(place["odd"].any()):
         return []
-    by = "its settlement period" if dataset.endpoint.selects == PERIOD_START else dataset.endpoint.selects
+    by = {PERIOD_START: "its settlement period", "": "the list of its id"}.get(
+        dataset.endpoint.selects, dataset.endpoint.selects
+    )
     found: Quarantine = []
     for row, of in zip(
         rows.filter(place["odd"]).iter_rows(named=True), place.filter(pl.col("odd")).rows(named=True), strict=True
@@ -116,7 +122,7 @@ def _odd(dataset: Dataset, rows: pl.DataFrame, place: pl.DataFrame) -> Quarantin
 def _on_edge(dataset: Dataset, window: Window, record: str) -> bool:
     """Whether a row that could not be read is another window's: on the inclusive end, or of a day not wanted."""
     row = orjson.loads(record)
-    if not isinstance(row, dict):
+    if not isinstance(row, dict) or not dataset.endpoint.selects:
         return False
     try:
         at, day = _selected_by(dataset, row)
@@ -124,6 +130,8 @@ def _on_edge(dataset: Dataset, window: Window, record: str) -> bool:
         return False
     if at is None:
         return london_day(window.start) <= day < london_day(window.end) and day not in window.days
+    if at < window.start and dataset.endpoint.earlier:
+        return True
     return window.start <= at <= window.end and (at == window.end or day not in window.days)
 
 

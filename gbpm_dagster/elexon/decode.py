@@ -5,6 +5,7 @@ Belongs here: the choice between the fast and the exact path, and the London day
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 
 import polars as pl
@@ -12,19 +13,29 @@ import polars as pl
 from gbpm_dagster.catalogue.model import Dataset, Kind
 from gbpm_dagster.elexon import exact, fast
 from gbpm_dagster.elexon.envelope import NotRows
-from gbpm_dagster.elexon.exact import Decoded
+from gbpm_dagster.elexon.exact import NOTHING, Decoded
+from gbpm_dagster.elexon.plan import Window
 from gbpm_dagster.market.calendar import day_bounds, days, london_day
 from gbpm_dagster.warehouse.protocol import INSTANT
 
-__all__ = ["Decoded", "NotRows", "decode", "partition_days"]
+__all__ = ["Decoded", "NotRows", "decode", "given", "partition_days"]
 
 MOST_DAYS = 1000
 """Above so many days between the first and the last instant they are converted one by one."""
 
 
-def decode(dataset: Dataset, body: bytes) -> Decoded:
-    """The rows of an answer in the catalogue's types, without the window check; raises NotRows (a ValueError)."""
-    return fast.read(dataset, body) or exact.read(dataset, body)
+def decode(dataset: Dataset, body: bytes, given: Mapping[str, str] = NOTHING) -> Decoded:
+    """The rows of an answer in the catalogue's types, without the window check; raises NotRows (a ValueError).
+
+    given: columns that the rows do not have, as they were part of the request, with their one value.
+    """
+    return fast.read(dataset, body, given) or exact.read(dataset, body, given)
+
+
+def given(dataset: Dataset, window: Window) -> dict[str, str]:
+    """What the request says of every row of its answer: the value of `Endpoint.each`, if it is a column."""
+    each = dataset.endpoint.each
+    return {each.column: window.choice} if each and each.column else {}
 
 
 def partition_days(dataset: Dataset, rows: pl.DataFrame) -> pl.Series:

@@ -32,13 +32,15 @@ def find(body: bytes) -> bytes | None:
     return text[at:-1] if envelope.get("data") == [] else None
 
 
-def rows(body: bytes) -> list[Any]:
-    """All rows of a body, exactly; raises NotRows."""
+def rows(body: bytes, single: bool = False) -> list[Any]:
+    """All rows of a body, exactly; raises NotRows. single: an object without `data` is the one row."""
     try:
         found = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise NotRows(f"{_what(body)} ({error})") from None
     if isinstance(found, dict):
+        if single and found and "data" not in found:
+            return [found]
         if "data" not in found:
             raise NotRows(
                 f"an object without `data` (it has {', '.join(sorted(found)[:5]) or 'nothing'}): {quote(body)}"

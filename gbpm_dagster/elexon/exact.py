@@ -5,9 +5,10 @@ Belongs here: unknown and absent columns, values of the wrong type, null keys. N
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -17,6 +18,8 @@ from gbpm_dagster.catalogue.model import PERIOD_START, Dataset, Kind
 from gbpm_dagster.elexon import envelope, values
 from gbpm_dagster.market.calendar import london_day
 from gbpm_dagster.warehouse.protocol import INSTANT, POLARS_TYPE, frame_schema
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -63,10 +66,10 @@ def absent(dataset: Dataset, rows: pl.DataFrame, present: Collection[str]) -> tu
     return tuple(name for name in dataset.names if name not in present or name in empty)
 
 
-def read(dataset: Dataset, body: bytes) -> Decoded:
-    """Every row of a body; raises `envelope.NotRows`."""
-    reader = _Reader(dataset)
-    for row in _rows(dataset, envelope.rows(body)):
+def read(dataset: Dataset, body: bytes, given: Mapping[str, str] = NOTHING) -> Decoded:
+    """Every row of a body; raises `envelope.NotRows`. given: columns with the one value that all rows have."""
+    reader = _Reader(dataset, given)
+    for row in _rows(dataset, envelope.rows(body, dataset.endpoint.single)):
         reader.take(row)
     return reader.finish()
 
@@ -74,7 +77,11 @@ def read(dataset: Dataset, body: bytes) -> Decoded:
 def _rows(dataset: Dataset, outer: list[Any]) -> Iterator[Any]:
     """The table's rows: those of the answer, or the elements nested in them with the outer fields repeated."""
     nest = dataset.endpoint.rows_at
+    bare = dataset.names[0] if len(dataset.names) == 1 else ""
     for row in outer:
+        if bare and isinstance(row, str):  # a list of texts
+            yield {bare: row}
+            continue
         inner = row.get(nest) if nest and isinstance(row, dict) else None
         if not isinstance(inner, list):
             yield row
@@ -84,9 +91,20 @@ def _rows(dataset: Dataset, outer: list[Any]) -> Iterator[Any]:
             yield {**around, **element} if isinstance(element, dict) else element
 
 
+def nested_names(dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """Nested objects whose members are columns: name -> their columns (pairVolumes -> pairVolumes.negative1, ...)."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in dataset.names:
+        outer, dot, _ = name.partition(".")
+        if dot:
+            found[outer] = (*found.get(outer, ()), name)
+    return found
+
+
 class _Reader:
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: Dataset, given: Mapping[str, str]) -> None:
+        self.dataset, self.given = dataset, given
+        self.nested = nested_names(dataset)
         self.columns = [(c.name, values.CONVERT[c.kind]) for c in dataset.columns]
         self.kept: list[dict[str, Any]] = []
         self.known = frozenset(dataset.names)
@@ -105,16 +123,32 @@ class _Reader:
             self._set_aside(row, f"{self.dataset.endpoint.rows_at} is not a list")
             return
         place = len(self.kept)
+        as_it_came, row = row, self._flat(row)
         typed = self._typed(row)
         if isinstance(typed, str):
-            self._set_aside(row, typed)
+            self._set_aside(as_it_came, typed)
         else:
             for (name, _), value in zip(self.columns, typed, strict=True):
                 self.taken[name].append(value)
-            self.kept.append(row)
+            self.kept.append(as_it_came)
         self.present |= row.keys()
         if not row.keys() <= self.known:
             self._note_columns(row, None if isinstance(typed, str) else place)
+
+    def _flat(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row with what the request says of it, and with the members of nested objects as fields of its own."""
+        if not (self.given or self.nested):
+            return row
+        flat = {**self.given, **row}
+        for outer, names in self.nested.items():
+            inner = flat.get(outer)
+            if outer in flat and inner is None:  # null as a whole: so is each member
+                del flat[outer]
+                flat.update(dict.fromkeys(names))
+            elif isinstance(inner, dict):
+                del flat[outer]
+                flat.update({f"{outer}.{name}": value for name, value in inner.items()})
+        return flat
 
     def _typed(self, row: dict[str, Any]) -> list[Any] | str:
         """The row's values in the catalogue's order and types, or the reason why it cannot be a row."""

@@ -10,6 +10,7 @@ and numbers as stand in the body must be in the frame.
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import numpy as np
 import orjson
@@ -17,7 +18,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue.model import Column, Dataset, Kind
 from gbpm_dagster.elexon import envelope
-from gbpm_dagster.elexon.exact import Decoded, absent, never_null, required
+from gbpm_dagster.elexon.exact import NOTHING, Decoded, absent, never_null, required
 from gbpm_dagster.warehouse.protocol import POLARS_TYPE, frame_schema
 
 _READ_AS: dict[Kind, type[pl.DataType]] = {
@@ -40,15 +41,15 @@ _INSTANT_FORMATS = {
 _EXACT_FLOAT = 2.0**53
 
 
-def read(dataset: Dataset, body: bytes) -> Decoded | None:
+def read(dataset: Dataset, body: bytes, given: Mapping[str, str] = NOTHING) -> Decoded | None:
     """All rows of a body that has no oddity; None when it may have one (or when JSON is nested in its rows)."""
     if dataset.endpoint.rows_at or any(c.kind is Kind.JSON for c in dataset.columns) or b"\\" in body:
         return None
     array = envelope.find(body)
     if array is None:
         return None
-    columns = _columns(dataset, array)
-    if columns is None:
+    columns = _columns(dataset, array, given)
+    if columns is None or any(c.name in given for c in columns):
         return None
     try:
         raw = pl.read_json(io.BytesIO(array), schema={c.name: _READ_AS[c.kind] for c in columns})
@@ -56,19 +57,19 @@ def read(dataset: Dataset, body: bytes) -> Decoded | None:
         return None
     if not _nothing_lost(array, columns, raw):
         return None
-    rows = _typed(dataset, columns, raw)
+    rows = _typed(dataset, columns, raw, given)
     if rows is None or not _placed(dataset, rows):
         return None
-    lacking = absent(dataset, rows, {c.name for c in columns}) if rows.height else ()
+    lacking = absent(dataset, rows, {c.name for c in columns} | given.keys()) if rows.height else ()
     if any(rows.get_column(name).null_count() for name in never_null(dataset) if name not in lacking):
         return None
     return Decoded(rows, rows.height, absent_columns=lacking, fast=True)
 
 
-def _columns(dataset: Dataset, array: bytes) -> list[Column] | None:
+def _columns(dataset: Dataset, array: bytes, given: Mapping[str, str]) -> list[Column] | None:
     """The columns of the first row, in the catalogue's order; None if it has an unknown one or is no flat object."""
     if array[1:].lstrip()[:1] == b"]":
-        return list(dataset.columns)
+        return [c for c in dataset.columns if c.name not in given]
     try:
         first = orjson.loads(array[1 : array.index(b"}") + 1])
     except (orjson.JSONDecodeError, ValueError):
@@ -106,9 +107,11 @@ def _nothing_lost(array: bytes, columns: list[Column], raw: pl.DataFrame) -> boo
     )
 
 
-def _typed(dataset: Dataset, columns: list[Column], raw: pl.DataFrame) -> pl.DataFrame | None:
+def _typed(
+    dataset: Dataset, columns: list[Column], raw: pl.DataFrame, given: Mapping[str, str]
+) -> pl.DataFrame | None:
     """The frame in its final types; None where a text is no date or instant, or a number no integer."""
-    done: dict[str, pl.Series] = {}
+    done = {name: pl.Series(name, [value]).new_from_index(0, raw.height) for name, value in given.items()}
     for column in columns:
         series = raw.get_column(column.name)
         typed = _convert(column.kind, series)

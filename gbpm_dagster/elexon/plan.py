@@ -5,12 +5,15 @@ Belongs here: pure arithmetic from (dataset, days) to windows and from a window 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import groupby
 
-from gbpm_dagster.catalogue.model import PERIOD_START, Dataset, Style
-from gbpm_dagster.market.calendar import HALF_HOUR, day_bounds, periods_in_day, sp_bounds
+from gbpm_dagster.catalogue.model import PERIOD_START, Dataset, Endpoint, Style
+from gbpm_dagster.market.calendar import HALF_HOUR, day_bounds, periods_in_day, sp_bounds, triad_season
+
+SECOND = timedelta(seconds=1)
 
 UNKNOWN_CAP = timedelta(days=1)
 """Where no cap is known a window spans at most this (rest-api.md section 4: start at one day)."""
@@ -21,6 +24,7 @@ class Window:
     """What one request asks for: `[start, end)` in UTC.
 
     days: the wanted London days it serves, wholly or in part. period: the settlement period, of Style.PERIOD only.
+    choice: the value of `Endpoint.each`, where there is one. ids: those asked for, of Style.IDS only.
     """
 
     table: str
@@ -28,10 +32,15 @@ class Window:
     end: datetime
     days: tuple[date, ...]
     period: int = 0
+    choice: str = ""
+    ids: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        period = f" (period {self.period})" if self.period else ""
-        return f"{instant_text(self.start)} to {instant_text(self.end)}{period}"
+        parts = [f"period {self.period}"] if self.period else []
+        parts += [self.choice] if self.choice else []
+        parts += [f"ids {self.ids[0]} to {self.ids[-1]}"] if self.ids else []
+        more = f" ({', '.join(parts)})" if parts else ""
+        return f"{instant_text(self.start)} to {instant_text(self.end)}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +51,33 @@ class Request:
     params: tuple[tuple[str, str], ...]
 
 
-def plan(dataset: Dataset, days: Collection[date], cap: timedelta | None = None) -> list[Window]:
+def plan(
+    dataset: Dataset,
+    days: Collection[date],
+    cap: timedelta | None = None,
+    ids: Mapping[date, Sequence[str]] | None = None,
+) -> list[Window]:
     """The fewest windows that ask for every instant of those London days exactly once, in order of time.
 
     A window may bridge days that are not wanted when that saves a request. `cap` (learnt from the source) stands in
     for the catalogue's. Caps count both ends (rest-api.md section 4), so a window of exactly the cap is allowed.
-    Paths without a window give one for the newest day. Raises ValueError for a cap that is not positive.
+    Paths without a window give one for the newest day; days out of season (Style.SEASON) and days without ids
+    (Style.IDS, `ids` by day) none: there is nothing to ask. With `Endpoint.each` there is one window a value.
+    Raises ValueError for a cap that is not positive.
     """
     wanted = sorted(set(days))
-    if not wanted:
-        return []
+    windows = _windows(dataset, wanted, cap, ids or {}) if wanted else []
+    each = dataset.endpoint.each
+    return [replace(w, choice=value) for w in windows for value in each.values] if each else windows
+
+
+def _windows(
+    dataset: Dataset, wanted: list[date], cap: timedelta | None, ids: Mapping[date, Sequence[str]]
+) -> list[Window]:
     match dataset.endpoint.style:
         case Style.RANGE:
             return _cut(dataset.table, [(*day_bounds(day), day) for day in wanted], _span_cap(dataset, cap))
-        case Style.DATES:
+        case Style.DATES | Style.SPAN:
             return _group(dataset.table, wanted, _positive(cap or dataset.endpoint.cap or UNKNOWN_CAP).days)
         case Style.DATE:
             return [Window(dataset.table, *day_bounds(day), (day,)) for day in wanted]
@@ -65,13 +87,23 @@ def plan(dataset: Dataset, days: Collection[date], cap: timedelta | None = None)
                 for day in wanted
                 for period in range(1, periods_in_day(day) + 1)
             ]
+        case Style.INSTANT:
+            return [w for day in wanted for w in _steps(dataset, day)]
+        case Style.SEASON:
+            return _seasons(dataset.table, wanted)
+        case Style.IDS:
+            return [w for day in wanted for w in _batches(dataset, day, ids.get(day, ()))]
         case Style.NONE:
             return [Window(dataset.table, *day_bounds(wanted[-1]), (wanted[-1],))]
 
 
 def narrower(dataset: Dataset, window: Window, cap: timedelta) -> list[Window]:
     """That window as windows within a smaller cap; `[window]` when its style cannot be asked in smaller pieces."""
-    if dataset.endpoint.style is Style.DATES:
+    return [replace(w, choice=window.choice) for w in _narrower(dataset, window, cap)]
+
+
+def _narrower(dataset: Dataset, window: Window, cap: timedelta) -> list[Window]:
+    if dataset.endpoint.style in (Style.DATES, Style.SPAN):
         return _group(window.table, list(window.days), _positive(cap).days)
     if dataset.endpoint.style is not Style.RANGE:
         return [window]
@@ -86,7 +118,9 @@ def narrower(dataset: Dataset, window: Window, cap: timedelta) -> list[Window]:
 def request(dataset: Dataset, window: Window) -> Request:
     """The request that asks for a window: path parts substituted, fixed parameters added, times as `...T00:00Z`."""
     endpoint = dataset.endpoint
-    asked = (*zip(endpoint.params, _values(endpoint.style, window), strict=True), *endpoint.fixed)
+    asked = [*_asked(endpoint, window), *endpoint.fixed]
+    if endpoint.each:
+        asked.append((endpoint.each.param, window.choice))
     path = endpoint.path
     query = []
     for name, value in asked:
@@ -102,17 +136,31 @@ def instant_text(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ" if instant.second or instant.microsecond else "%Y-%m-%dT%H:%MZ")
 
 
+def _asked(endpoint: Endpoint, window: Window) -> list[tuple[str, str]]:
+    """The window's parameters with their values; one that takes several ids is repeated."""
+    if endpoint.style is Style.IDS:
+        return [(endpoint.params[0], value) for value in window.ids]
+    return list(zip(endpoint.params, _values(endpoint.style, window), strict=True))
+
+
 def _values(style: Style, window: Window) -> tuple[str, ...]:
+    first, last = window.days[0], window.days[-1]
     match style:
         case Style.RANGE:
             return instant_text(window.start), instant_text(window.end)
         case Style.DATES:
-            return window.days[0].isoformat(), window.days[-1].isoformat()
+            return first.isoformat(), last.isoformat()
+        case Style.SPAN:
+            return first.isoformat(), "1", last.isoformat(), str(periods_in_day(last))
         case Style.DATE:
-            return (window.days[0].isoformat(),)
+            return (first.isoformat(),)
         case Style.PERIOD:
-            return window.days[0].isoformat(), str(window.period)
-        case Style.NONE:
+            return first.isoformat(), str(window.period)
+        case Style.INSTANT:
+            return (instant_text(window.end - SECOND),)
+        case Style.SEASON:
+            return (str(triad_season(first)),)
+        case _:
             return ()
 
 
@@ -141,6 +189,33 @@ def _group(table: str, days: list[date], most: int) -> list[Window]:
         windows.append(Window(table, day_bounds(served[0])[0], day_bounds(served[-1])[1], tuple(served)))
         days = days[len(served) :]
     return windows
+
+
+def _steps(dataset: Dataset, day: date) -> list[Window]:
+    """The day cut into steps: the publication in force at the last second of each is asked for."""
+    start, end = day_bounds(day)
+    step = dataset.endpoint.step
+    count = -((start - end) // step)
+    return [Window(dataset.table, start + i * step, min(start + (i + 1) * step, end), (day,)) for i in range(count)]
+
+
+def _seasons(table: str, days: list[date]) -> list[Window]:
+    """One window a Triad season that has one of the days: the whole season, as the path answers it."""
+    windows = []
+    for season, group in groupby(days, key=triad_season):
+        if season is not None:
+            start, end = day_bounds(date(season, 11, 1))[0], day_bounds(date(season + 1, 3, 1))[0]
+            windows.append(Window(table, start, end, tuple(group)))
+    return windows
+
+
+def _batches(dataset: Dataset, day: date, ids: Sequence[str]) -> list[Window]:
+    """The day's ids, as many a call as the path takes."""
+    size = dataset.endpoint.ids.at_once if dataset.endpoint.ids else 1
+    return [
+        Window(dataset.table, *day_bounds(day), (day,), ids=tuple(ids[i : i + size]))
+        for i in range(0, len(ids), size)
+    ]
 
 
 def _span_cap(dataset: Dataset, cap: timedelta | None) -> timedelta:

@@ -28,9 +28,9 @@ BATCH_S = 0.02
 """Instants of this span are taken at once: above 50 requests a second the file is not touched for each."""
 
 
-def state_file(base_url: str, state_dir: Path) -> Path:
-    """The file of that address; one for all paths of a host."""
-    return state_dir / f"rate-{hashlib.sha256(_origin(base_url).encode()).hexdigest()[:16]}.json"
+def state_file(base_url: str, state_dir: Path, path: str = "") -> Path:
+    """The file of that address; one for all paths of a host, and one more for a path with a limit of its own."""
+    return state_dir / f"rate-{hashlib.sha256((_origin(base_url) + path).encode()).hexdigest()[:16]}.json"
 
 
 class RateLimit:
@@ -46,13 +46,14 @@ class RateLimit:
         per_second: float,
         state_dir: Path,
         *,
+        path: str = "",
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         if not per_second > 0:
             raise ValueError(f"requests a second must be more than 0, not {per_second}")
         self._origin, self._interval = _origin(base_url), 1.0 / per_second
-        self._file = state_file(base_url, state_dir)
+        self._file = state_file(base_url, state_dir, path)
         self._batch = max(1, int(per_second * BATCH_S))
         self._clock, self._sleep = clock, sleep
         self._turn = asyncio.Lock()

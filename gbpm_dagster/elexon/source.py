@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 
@@ -25,7 +26,7 @@ from gbpm_dagster import __version__
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.elexon import answers
 from gbpm_dagster.elexon.check import Sorted, sort_rows
-from gbpm_dagster.elexon.decode import Decoded, NotRows, decode
+from gbpm_dagster.elexon.decode import Decoded, NotRows, decode, given
 from gbpm_dagster.elexon.errors import BadAnswer, RowsOutsideWindow, SourceError, SourceUnavailable
 from gbpm_dagster.elexon.plan import Window, request
 from gbpm_dagster.elexon.ratelimit import RateLimit
@@ -103,6 +104,7 @@ class ElexonSource:
         self._concurrency, self._attempts = max_concurrency, max_attempts
         self._timeout, self._deadline, self._backoff = request_timeout_s, request_deadline_s, backoff_base_s
         self._limit = RateLimit(self.base_url, max_requests_per_second, state_dir)
+        self._path_limits: dict[str, RateLimit] = {}
         self._free = asyncio.Semaphore(max_concurrency)
         self._on_request = on_request or (lambda url: None)
         self._sleep = sleep
@@ -173,9 +175,9 @@ class ElexonSource:
         failure = answers.failure(dataset, window, response)
         if failure is not None:
             raise failure
-        body = response.content
+        body = response.content if response.status_code == HTTPStatus.OK else b"[]"
         try:
-            decoded = await asyncio.to_thread(decode, dataset, body)
+            decoded = await asyncio.to_thread(decode, dataset, body, given(dataset, window))
         except NotRows as error:
             detail = f"the source answered {response.url} with {error}"
             raise BadAnswer(table=dataset.table, window=window, status=200, detail=detail) from None
@@ -185,6 +187,8 @@ class ElexonSource:
     async def _slot(self, dataset: Dataset, window: Window) -> None:
         try:
             await self._limit.acquire()
+            if dataset.endpoint.per_minute:
+                await self._path_limit(dataset).acquire()
         except (OSError, filelock.Timeout) as error:
             raise SourceError(
                 table=dataset.table,
@@ -192,6 +196,13 @@ class ElexonSource:
                 detail=f"the shared request limit in {self.state_dir} cannot be kept ({error})",
                 advice="Set GBPM_STATE_DIR to a folder that this user can write, or free space there",
             ) from error
+
+    def _path_limit(self, dataset: Dataset) -> RateLimit:
+        """The limit that the source states for this path alone, shared like the other."""
+        path, rate = dataset.endpoint.path, dataset.endpoint.per_minute / 60
+        if path not in self._path_limits:
+            self._path_limits[path] = RateLimit(self.base_url, rate, self.state_dir, path=path)
+        return self._path_limits[path]
 
     async def _send(self, dataset: Dataset, window: Window, timeout: float) -> httpx.Response:
         if self._client is None:

@@ -31,7 +31,8 @@ class DayParts:
         self._drift: list[tuple[str, str]] = []
         self._absent: set[str] = set()
         self._unknown: set[str] = set()
-        self._received = datetime.min.replace(tzinfo=UTC)
+        # Of a day that needs no request the answer is known as soon as it is wanted.
+        self._received = datetime.min.replace(tzinfo=UTC) if windows else datetime.now(UTC)
         self._urls: list[str] = []
 
     def expect(self, more: int) -> None:
@@ -57,8 +58,8 @@ class DayParts:
         return self
 
     def fail(self, error: SourceError, *, first: bool, asked: bool = True) -> DayParts:
-        self.open -= 1
-        if asked and first:
+        self.open = max(self.open - 1, 0)
+        if asked and first and error.window is not None:
             self.requests += error.tries
         self.error = self.error or error
         self.was_asked = self.was_asked and asked

@@ -25,6 +25,7 @@ from gbpm_dagster.elexon.plan import Window, narrower, plan
 from gbpm_dagster.elexon.source import Batch
 from gbpm_dagster.ingest.assemble import DayParts
 from gbpm_dagster.ingest.caps import CapStore
+from gbpm_dagster.ingest.ids import listed_ids
 from gbpm_dagster.warehouse.protocol import Outcome, Warehouse, WarehouseError
 
 FLUSH_ROWS = 300_000
@@ -122,9 +123,13 @@ class _Run:
         self._written = time.monotonic()
 
     async def run(self, days: list[date]) -> Report:
-        windows = plan(self.dataset, days, self.caps.get(self.dataset.endpoint.path))
+        listed = await asyncio.to_thread(listed_ids, self.dataset, days, self.warehouse)
+        windows = plan(self.dataset, days, self.caps.get(self.dataset.endpoint.path), listed.ids)
         served = Counter(day for window in windows for day in window.days)
         self.parts = {day: DayParts(self.dataset, day, served[day]) for day in days}
+        for day in [d for d in days if not served[d]]:  # nothing to ask: out of season, or no ids
+            part = self.parts[day]
+            self._close(part.fail(listed.lacking[day], first=True) if day in listed.lacking else part)
         queue = deque(windows)
         async with self.source() as source:
             flying: dict[asyncio.Task[Batch], Window] = {}

@@ -101,6 +101,13 @@ def efa_block_bounds(efa_day: date, block: int) -> tuple[datetime, datetime]:
     return edge(block - 1), edge(block)
 
 
+def triad_season(day: date) -> int | None:
+    """The year in which the Triad season of that day begins; None outside November to February."""
+    if day.month >= 11:
+        return day.year
+    return day.year - 1 if day.month <= 2 else None
+
+
 def days(start: date, end: date) -> list[date]:
     """All days from start to end, both included; empty if start is after end."""
     return [start + timedelta(days=i) for i in range((end - start).days + 1)]

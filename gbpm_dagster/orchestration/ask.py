@@ -37,7 +37,8 @@ def choose(runtime: Runtime, names: Sequence[str], group: str | None, everything
     if names:
         return runtime.named(names)
     if group:
-        found = tuple(d for d in runtime.datasets if d.family == group)
+        wanted = group.lower().strip("/")
+        found = tuple(d for d in runtime.datasets if f"{d.family}/".startswith(f"{wanted}/"))
         if not found:
             raise UsageError(_no_group(runtime, group))
         return found
@@ -84,18 +85,32 @@ def plan(
     found = []
     for table, days in days_of(runtime, datasets, bool(names), first, last).items():
         dataset = DATASETS[table]
-        requests = len(plan_windows(dataset, days, runtime.caps.get(dataset.endpoint.path))) if days else 0
+        requests = _requests(runtime, dataset, days)
         found.append(
             {
                 "table": table,
                 "days": len(days),
                 "requests": requests,
-                "seconds": requests / runtime.settings.max_requests_per_second,
+                "seconds": requests / _rate(runtime, dataset),
                 "rows": dataset.rows_per_day * len(days),
-                "megabytes": dataset.rows_per_day * dataset.bytes_per_row * len(days) / 1e6,
+                "megabytes": dataset.rows_per_day * dataset.wire_bytes_per_row * len(days) / 1e6,
             }
         )
     return found
+
+
+def _requests(runtime: Runtime, dataset: Dataset, days: Sequence[date]) -> int:
+    """Requests for those days; where a path is asked by ids, as many as a typical day's ids need."""
+    ids = dataset.endpoint.ids
+    typical = range(DATASETS[ids.table].rows_per_day) if ids else ()
+    by_day = {day: [str(i) for i in typical] for day in days}
+    return len(plan_windows(dataset, days, runtime.caps.get(dataset.endpoint.path), by_day))
+
+
+def _rate(runtime: Runtime, dataset: Dataset) -> float:
+    """Requests a second: the setting's, or the path's own where that is lower."""
+    own = dataset.endpoint.per_minute / 60
+    return min(runtime.settings.max_requests_per_second, own or float("inf"))
 
 
 def tables() -> list[dict[str, Any]]:

@@ -44,6 +44,7 @@ def description(dataset: Dataset) -> str:
     rule = {
         Rule.PERIODS: f"{dataset.completeness.rows_per_period} row(s) a settlement period"
         + (f" and {dataset.completeness.member_column}" if dataset.completeness.member_column else ""),
+        Rule.DAILY: "at least one row each London day",
         Rule.EVENTS: "event driven: complete when every window was answered, even with no rows",
         Rule.SNAPSHOT: "one list a day, each kept",
     }[dataset.completeness.rule]
@@ -80,6 +81,7 @@ def asset_spec(dataset: Dataset, partitions: dg.PartitionsDefinition[str] | None
         tags={"gbpm/tier": dataset.tier.value, "gbpm/rule": dataset.completeness.rule.value},
         metadata=metadata,
         partitions_def=partitions,
+        deps=[dg.AssetKey(dataset.endpoint.ids.table)] if dataset.endpoint.ids else [],
         skippable=True,
     )
 

@@ -60,12 +60,13 @@ class Runtime:
 
     @cached_property
     def datasets(self) -> tuple[Dataset, ...]:
-        """The tables of this home: GBPM_DATASETS, else those in scope, else the core tier."""
+        """The tables of this home: GBPM_DATASETS, else those in scope, else those up to GBPM_TIER."""
         if self.settings.datasets:
             return tuple(dict.fromkeys(get(name) for name in self.settings.datasets))
         if self.scope is not None:
             return tuple(d for d in DATASETS.values() if d.table in self.scope)
-        return tuple(d for d in DATASETS.values() if d.tier is Tier.CORE)
+        ranks = list(Tier)
+        return tuple(d for d in DATASETS.values() if ranks.index(d.tier) <= ranks.index(Tier(self.settings.tier)))
 
     def named(self, tables: Sequence[str]) -> tuple[Dataset, ...]:
         """Those tables, or all of the home; raises UnknownTable with the nearest names."""

@@ -14,7 +14,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Lag, Rule
 from gbpm_dagster.quality.doubts import doubts
-from gbpm_dagster.quality.expected import by_publication, day_frame, expected_slots
+from gbpm_dagster.quality.expected import WHOLE_DAY, by_publication, day_frame, expected_slots
 from gbpm_dagster.quality.reasons import reason
 from gbpm_dagster.quality.states import PROOF_SPAN, WORST_FIRST, State
 from gbpm_dagster.warehouse.protocol import INSTANT
@@ -66,7 +66,7 @@ def coverage(
         return pl.DataFrame(schema=COVERAGE_SCHEMA)
     held = evidence.filter(pl.col("table") == dataset.table)
     tries = attempts.filter(pl.col("table") == dataset.table)
-    if dataset.completeness.rule is Rule.PERIODS:
+    if dataset.completeness.rule in (Rule.PERIODS, Rule.DAILY):
         states = _by_periods(dataset, wanted, held, tries, now)
     elif dataset.completeness.rule is Rule.EVENTS:
         states = _by_windows(dataset, wanted, held, now)
@@ -106,9 +106,10 @@ def _slots(
     return _lost_at_source(dataset, slots, held, tries)
 
 
-def _slot_number() -> pl.Expr:
+def _slot_number(day: pl.Expr | None = None, period: pl.Expr | None = None) -> pl.Expr:
     """One number for (date, period): joins on it are several times faster than on the pair."""
-    return (pl.col("date").to_physical() * 64 + pl.col("period")).alias("slot")
+    date_, number = (pl.col("date") if day is None else day), (pl.col("period") if period is None else period)
+    return (date_.to_physical() * 64 + number).alias("slot")
 
 
 def _rank(state: State) -> pl.Expr:
@@ -131,6 +132,8 @@ def _waiting(lag: Lag, now: datetime) -> pl.Expr:
 
 def _counted(dataset: Dataset, held: pl.DataFrame) -> pl.DataFrame:
     """Rows that count, by date and period: of all partitions if kept by publication, else of the day's own."""
+    if dataset.completeness.rule is Rule.DAILY:
+        return held.select(_slot_number(pl.col("day"), pl.lit(WHOLE_DAY)), pl.col("rows").cast(pl.Int32))
     slots = (
         held.select("day", slot="slots")
         .explode("slot")
@@ -189,6 +192,7 @@ def _by_periods(
     worst = pl.col("worst").replace_strict(_STATE_OF, return_dtype=pl.String)
     days = days.with_columns(state=pl.when(partial).then(pl.lit(State.PARTIAL.value)).otherwise(worst))
     label = pl.format("{}/{}", pl.col("date").dt.to_string("%Y-%m-%d"), pl.col("period"))
+    label = pl.when(pl.col("period") == WHOLE_DAY).then(pl.col("date").dt.to_string("%Y-%m-%d")).otherwise(label)
     listed = (
         slots.filter(pl.col("rank").is_in(_LISTED))
         .with_columns(label.alias("label"))

@@ -13,12 +13,16 @@ from pathlib import Path
 
 import polars as pl
 
-from gbpm_dagster.catalogue.model import Dataset, Grain
+from gbpm_dagster.catalogue.model import Dataset, Grain, Rule
 from gbpm_dagster.market.calendar import day_bounds, days, periods_in_day
 from gbpm_dagster.warehouse.protocol import INSTANT
 
 Scope = Mapping[str, list[tuple[date, date]]]
 """Table -> ranges of days, both ends included: the only days a home is about."""
+
+
+WHOLE_DAY = 0
+"""The period of a slot that is a whole day."""
 
 
 def load_scope(path: Path) -> Scope:
@@ -86,11 +90,18 @@ def day_frame(wanted: Sequence[date]) -> pl.DataFrame:
 
 
 def expected_slots(dataset: Dataset, wanted: Sequence[date]) -> pl.DataFrame:
-    """The settlement periods expected in each wanted day: day, date, period, end (UTC), expected (rows, > 0).
+    """The slots expected in each wanted day: day, date, period, end (UTC), expected (rows, > 0).
 
-    Periods 1..N(D) of the day itself; in tables kept by publication those whose end lies in [t0(D), t0(D+1)): the
-    last period of the day before and 1..N(D)-1.
+    Of Rule.DAILY the day itself, as period 0. Else settlement periods 1..N(D) of the day; in tables kept by
+    publication those whose end lies in [t0(D), t0(D+1)): the last period of the day before and 1..N(D)-1.
     """
+    if dataset.completeness.rule is Rule.DAILY:
+        return (
+            day_frame(wanted)
+            .select("day", "end", date="day", period=pl.lit(WHOLE_DAY), expected=pl.lit(1))
+            .cast({"period": pl.Int32, "expected": pl.Int32})
+            .select("day", "date", "period", "end", "expected")
+        )
     slots = _periods(tuple(wanted), by_publication(dataset))
     dates = slots["date"].unique().to_list()
     rows = pl.DataFrame(

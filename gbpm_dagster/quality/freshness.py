@@ -22,7 +22,7 @@ AHEAD = frozenset({"timeFrom", "timeTo"})
 
 def holds_future(dataset: Dataset) -> bool:
     """True for tables whose values are for times to come: physical notifications, bids and offers, forecasts."""
-    return dataset.family == "forecasts" or dataset.freshness.column in AHEAD
+    return dataset.family.startswith("forecasts") or dataset.freshness.column in AHEAD
 
 
 def usual_wait(dataset: Dataset) -> timedelta:
@@ -43,6 +43,8 @@ def check_freshness(
     ahead by nature. An empty table fails. Severity WARN between the two limits, else ERROR.
     Raises WarehouseError if the table cannot be read.
     """
+    if not dataset.freshness.judged:
+        return nothing_to_check(dataset.table, FRESHNESS, "nothing says when its next value is due")
     if not wanted_days:
         return nothing_to_check(dataset.table, FRESHNESS, "no day of this table is wanted")
     as_of = min(now, day_bounds(max(wanted_days))[1])

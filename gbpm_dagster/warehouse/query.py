@@ -136,7 +136,9 @@ def _is_column(table: exp.Table, tree: exp.Query) -> bool:
 def _unknown(name: str, sources: Mapping[str, Source]) -> str:
     every = [s for s in sources if not s.endswith("_vintages") or name.lower().endswith("_vintages")]
     near = get_close_matches(name.lower(), every, n=3, cutoff=0.5)
-    near = near or get_close_matches(f"bmrs_{name.lower()}", every, n=3, cutoff=0.6)
+    if not near:
+        bare = {s.removeprefix("bmrs_"): s for s in every}
+        near = [bare[n] for n in get_close_matches(name.lower(), bare, n=3, cutoff=0.6)]
     hint = f"did you mean {' or '.join(near)}?" if near else "`gbpm tables` lists what there is."
     return f"there is no table {name!r}: {hint}"
 

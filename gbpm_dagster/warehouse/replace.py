@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from gbpm_dagster.catalogue.model import Dataset, Grain, Kind
+from gbpm_dagster.catalogue.model import Dataset, Grain, Kind, Style
 from gbpm_dagster.warehouse import facts, merge
 from gbpm_dagster.warehouse.delta import Table, day_predicate
 from gbpm_dagster.warehouse.ledger import DRIFT, QUARANTINE, Ledger
@@ -157,7 +157,7 @@ class Replacement:
 
     def _limit(self, arrival: Arrival, stored: int) -> tuple[float, str]:
         """The fewest keys an answer may have, and why, in words."""
-        if self.dataset.grain is not Grain.SNAPSHOT:
+        if self.dataset.grain is not Grain.SNAPSHOT or self.dataset.endpoint.style is Style.IDS:
             return stored, f"fewer than the {stored} of the stored partition"
         previous = stored or self._previous_snapshot(arrival.day)
         return SNAPSHOT_SHARE * previous, f"fewer than 95 % of the {previous} rows of the last snapshot"
