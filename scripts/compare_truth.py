@@ -43,7 +43,7 @@ def main() -> int:
         dataset = get(table)
         named = not_complete(runtime, dataset, wanted)
         named |= {date.fromisoformat(d): why for d, why in listed.get(table, {}).get("missing", {}).items()}
-        results += compare(runtime.lake, dataset, wanted, _getter(asked.base_url), named, query=asked.query)
+        results += compare(runtime.lake, dataset, wanted, fetcher(asked.base_url), named, query=asked.query)
     show(results)
     return 1 if any(r.verdict in BAD for r in results) else 0
 
@@ -71,7 +71,7 @@ def show(results: list[DayResult]) -> None:
         out.print(f"... and {len(odd) - SHOWN} more")
 
 
-def _getter(base_url: str) -> Any:
+def fetcher(base_url: str) -> Any:
     root = base_url.rstrip("/").removesuffix("/bmrs/api/v1")
 
     def fetch(path: str) -> Any:

@@ -259,7 +259,7 @@ BMRS_GENERATION_CURRENT = Dataset(
     endpoint=snapshot("/generation/outturn/current"),
     key=("fuelType",),
     grain=Grain.SNAPSHOT,
-    completeness=Completeness(Rule.SNAPSHOT),
+    completeness=Completeness(Rule.SNAPSHOT, floor=1),
     lag=LISTED,
     freshness=NO_FRESHNESS,
     tier=Tier.OPTIONAL,

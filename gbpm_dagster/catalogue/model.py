@@ -200,7 +200,8 @@ class Completeness:
     member_column, members: the column that names the member and the declared members, if any. Without declared
         members a period needs `rows_per_period` rows in all.
     values: a row in which one of these is null does not count.
-    floor: fewer rows a day than this is suspicious (a warning, never a gap); 0 = no floor.
+    floor: fewer rows a day than this is suspicious (a warning, never a gap); 0 = no floor. A snapshot with fewer rows
+        is no snapshot: 0 = the list may be empty.
     """
 
     rule: Rule

@@ -17,9 +17,9 @@ import orjson
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Kind
-from gbpm_dagster.market.calendar import day_bounds
 from gbpm_dagster.warehouse.lake import Lake
 from gbpm_dagster.warehouse.protocol import DAY, stored_schema
+from gbpm_dagster_tests.e2e import truth_tables
 
 Get = Callable[[str], Any]
 """Fetches a path of the server (`/_truth/...`) as parsed JSON."""
@@ -60,15 +60,7 @@ def compare(
 
 def true_rows(dataset: Dataset, day: date, get: Get, query: str = "") -> list[dict[str, Any]]:
     """The rows the server holds of a London day of the table's partition field."""
-    more = f"&{query}" if query else ""
-    if dataset.partition_field == "timeFrom":  # BOALF: a window selects by it, the settlement date does not
-        start, end = (f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in day_bounds(day))
-        path = f"/_truth/{dataset.code}/window?field=start&closed=left&from={start}&to={end}{more}"
-    else:
-        basis = "publish" if dataset.partition_field == "publishTime" else "settlement"
-        path = f"/_truth/{dataset.code}?date={day}&basis={basis}{more}"
-    found: list[dict[str, Any]] = get(path)["rows"]
-    return found
+    return truth_tables.rows_of(dataset, day, get, query)
 
 
 def stored_tuples(dataset: Dataset, frame: pl.DataFrame) -> list[tuple[Any, ...]]:
