@@ -1,6 +1,6 @@
 """Backfill every table of the catalogue from the stand-in of Elexon's API and compare each row with its truth.
 
-    python scripts/truth_all.py --base-url http://127.0.0.1:8700 [--days 2025-10-26,2026-03-29,...] [--home DIR] [TABLE...]
+    python scripts/truth_all.py --base-url http://127.0.0.1:8700 [--days 2025-10-26,...] [--home DIR] [TABLE...]
 
 Needs the stand-in with data of those days (default: `--from 2025-10-01 --to 2026-06-30`): two ordinary days, one of
 them a Thursday with its weekly publications, and both clock changes. Uses a home of its own (a temporary one unless

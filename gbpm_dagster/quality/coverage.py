@@ -248,7 +248,8 @@ def _by_snapshot(dataset: Dataset, wanted: Sequence[date], held: pl.DataFrame, n
 
     A list can only be taken on its own day; where there is none at all the first one is missing at once.
     """
-    taken = held.filter(pl.col("rows") >= dataset.completeness.floor).select("fetched_at", snapshot="day").sort("snapshot")
+    whole = held.filter(pl.col("rows") >= dataset.completeness.floor)
+    taken = whole.select("fetched_at", snapshot="day").sort("snapshot")
     newest = taken["snapshot"].max()
     frame = day_frame(wanted).join_asof(taken, left_on="day", right_on="snapshot", strategy="backward")
     frame = frame.with_columns(end="fetched_at")
