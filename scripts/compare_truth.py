@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import polars as pl
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from gbpm_dagster.catalogue import get
 from gbpm_dagster.catalogue.model import Dataset
@@ -56,8 +56,10 @@ def not_complete(runtime: Runtime, dataset: Dataset, wanted: list[date]) -> dict
 
 def show(results: list[DayResult]) -> None:
     """The table of verdicts, and below it every day that is not equal (the first 30)."""
-    out = Console()
-    table = Table("table", "days", *Verdict, "rows", "rows there", title="the lake against the server")
+    out = Console(width=110 if not sys.stdout.isatty() else None)
+    table = Table(
+        Column("table", no_wrap=True), "days", *Verdict, "rows", "rows there", title="the lake against the server"
+    )
     for name, counts in tally(results).items():
         mine = [r for r in results if r.table == name]
         sums = (sum(r.rows for r in mine), sum(r.true_rows for r in mine))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gbpm_dagster.catalogue.model import PERIOD_START, Completeness, Dataset, Family, Freshness, Lag, Rule, Tier
-from gbpm_dagster.catalogue.terms import HALF_HOURLY, POLLED, UNIT, between, days, in_period
+from gbpm_dagster.catalogue.terms import HALF_HOURLY, POLLED, UNIT, between, days, hours, in_period
 from gbpm_dagster.catalogue.vocabulary import columns
 
 NAME = "balancing/adjustment"
@@ -147,7 +147,7 @@ BMRS_NONBM = Dataset(
     family=NAME,
     title="Non-BM reserve used",
     description="Short-term operating reserve (MW) used outside the balancing mechanism.",
-    endpoint=between("/datasets/NONBM", "publishTime", days(1), "API 400 body"),
+    endpoint=between("/datasets/NONBM", "publishTime", days(1), "API 400 body", margin=hours(1)),
     key=("settlementDate", "settlementPeriod"),
     version=("publishTime",),
     partition_field="publishTime",
@@ -162,6 +162,7 @@ BMRS_NONBM = Dataset(
     importance=6,
     notes=(
         "Asked by publication: a period's row may lie in the partition of the next day.",
+        "Asked an hour beyond both ends: whether the window selects by publication (as the document says) or by start is not settled.",
         "The unit is inferred.",
     ),
     columns=columns("dataset publishTime! startTime! settlementDate! settlementPeriod! generation!"),

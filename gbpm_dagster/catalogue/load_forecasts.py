@@ -96,7 +96,9 @@ BMRS_WATL_SERIES = Dataset(
     family=NAME,
     title="Week-ahead total load forecast, by forecast date",
     description="The rows of bmrs_watl, selected by the day they are for.",
-    endpoint=dates("/forecast/demand/total/week-ahead", "from", "to", days(367), "spec", selects="forecastDate"),
+    endpoint=dates(
+        "/forecast/demand/total/week-ahead", "from", "to", days(367), "spec", selects="forecastDate", margin=days(1)
+    ),
     key=("forecastDate", "publishTime"),
     partition_field="forecastDate",
     completeness=Completeness(Rule.EVENTS),
@@ -107,7 +109,10 @@ BMRS_WATL_SERIES = Dataset(
     published="weekly",
     inferred=("first_day",),
     importance=8,
-    notes=("Another view of bmrs_watl.",),
+    notes=(
+        "Another view of bmrs_watl.",
+        "Asked a day beyond both ends: how the window counts a London day is not settled.",
+    ),
     columns=columns("publishTime! forecastDate! forecastWeek! minimumPossible! maximumAvailable!"),
 )
 

@@ -161,6 +161,8 @@ class Endpoint:
     single: the answer is one object, which is the row.
     omits_nulls: the path leaves out fields that are null, so that a column no row has says nothing.
     earlier: rows that began before the window are answered too; they are another day's.
+    margin: asked so much beyond both ends of the days, and rows of other days left out: for paths of which it is not
+        settled by which time the window selects (Elexon's document and a service that was seen differ).
     empty_is_404: 404 is the path's way to say that there are no rows (elsewhere it is a fault of the request).
     per_minute: requests a minute the source allows this path; 0 = no limit of its own.
     """
@@ -179,6 +181,7 @@ class Endpoint:
     single: bool = False
     omits_nulls: bool = False
     earlier: bool = False
+    margin: timedelta = timedelta()
     empty_is_404: bool = False
     per_minute: int = 0
 

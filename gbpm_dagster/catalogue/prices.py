@@ -195,7 +195,7 @@ BMRS_SOSO_SERIES = Dataset(
     family=NAME,
     title="SO-SO prices, by start time",
     description="The trades of bmrs_soso, selected by the hour they are for.",
-    endpoint=between("/soso/prices", "startTime", hours(24), "spec"),
+    endpoint=between("/soso/prices", "startTime", hours(24), "spec", margin=hours(3)),
     key=("contractIdentification", "startTime", "tradeDirection"),
     nullable_key=("tradeDirection",),
     partition_field="settlementDate",
@@ -207,7 +207,10 @@ BMRS_SOSO_SERIES = Dataset(
     published="hourly",
     inferred=("first_day", "rows_per_day", "published"),
     importance=8,
-    notes=("Another view of bmrs_soso, with fewer columns.",),
+    notes=(
+        "Another view of bmrs_soso, with fewer columns.",
+        "Asked three hours beyond both ends: whether the window selects by start (as the document says) or by publication is not settled.",
+    ),
     columns=columns(
         "contractIdentification tradeDirection tradeQuantity! tradePrice! traderUnit startTime! settlementDate!"
     ),

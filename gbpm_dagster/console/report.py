@@ -26,10 +26,14 @@ def plan(found: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         show.print_json({"tables": {r["table"]: {k: v for k, v in r.items() if k != "table"} for r in found}})
         return
-    show.rows(
+    show.narrow(
         "plan (no request was made)",
-        ("table", "days", "requests", "about", "megabytes"),
-        [(r["table"], r["days"], r["requests"], _time(r["seconds"]), round(r["megabytes"], 1)) for r in found],
+        ("table", "days", "requests", "about", "megabytes", "a request spans at most"),
+        [
+            (r["table"], r["days"], r["requests"], _time(r["seconds"]), round(r["megabytes"], 1), r["window"])
+            for r in found
+        ],
+        wraps="a request spans at most",
     )
     total = sum(r["seconds"] for r in found)
     requests, size = sum(r["requests"] for r in found), sum(r["megabytes"] for r in found)

@@ -60,17 +60,20 @@ def sort_rows(dataset: Dataset, window: Window, decoded: Decoded) -> Sorted:
 def _place(dataset: Dataset, window: Window, rows: pl.DataFrame) -> pl.DataFrame:
     """A frame beside the rows: at (what selects them), its day, the partition's day, and where that puts the row."""
     frame = _selected(dataset, window, rows).with_columns(own=partition_days(dataset, rows))
-    at = pl.col("at")
+    at, margin = pl.col("at"), dataset.endpoint.margin
     if frame.schema["at"] == pl.Date:
         first, last = london_day(window.start), london_day(window.end - timedelta(microseconds=1))
         edge = london_day(window.end) if dataset.endpoint.style is Style.RANGE else last
-        since = (at >= first) | dataset.endpoint.earlier
-        frame = frame.with_columns(inclusive=since & (at <= edge), inside=at.is_between(first, last))
+        # The window is of the days, the request reaches beyond it by the margin, and so may what it selects by.
+        since = (at >= first - 2 * margin) | dataset.endpoint.earlier
+        frame = frame.with_columns(inclusive=since & (at <= edge + 2 * margin), inside=at.is_between(first, last))
     else:
-        until_end = at <= window.end if dataset.endpoint.style is Style.RANGE else at < window.end
+        start, end = window.start - margin, window.end + margin
+        until_end = at <= end if dataset.endpoint.style is Style.RANGE else at < end
         frame = frame.with_columns(
-            inclusive=((at >= window.start) | dataset.endpoint.earlier) & until_end,
-            inside=at.is_between(window.start, window.end, closed="left"),
+            inclusive=((at >= start) | dataset.endpoint.earlier) & until_end,
+            # With a margin both of two windows may answer a row: both keep it, and it counts once.
+            inside=at.is_between(start, end, closed="both" if margin else "left"),
         )
     wanted, agree = pl.col("day").is_in(list(window.days)), pl.col("day") == pl.col("own")
     return frame.with_columns(

@@ -76,9 +76,9 @@ def _windows(
 ) -> list[Window]:
     match dataset.endpoint.style:
         case Style.RANGE:
-            return _cut(dataset.table, [(*day_bounds(day), day) for day in wanted], _span_cap(dataset, cap))
+            return _cut(dataset.table, [(*_span(dataset, day), day) for day in wanted], _span_cap(dataset, cap))
         case Style.DATES | Style.SPAN:
-            return _group(dataset.table, wanted, _positive(cap or dataset.endpoint.cap or UNKNOWN_CAP).days)
+            return _group(dataset.table, wanted, _most_dates(dataset, cap))
         case Style.DATE:
             return [Window(dataset.table, *day_bounds(day), (day,)) for day in wanted]
         case Style.PERIOD:
@@ -104,13 +104,13 @@ def narrower(dataset: Dataset, window: Window, cap: timedelta) -> list[Window]:
 
 def _narrower(dataset: Dataset, window: Window, cap: timedelta) -> list[Window]:
     if dataset.endpoint.style in (Style.DATES, Style.SPAN):
-        return _group(window.table, list(window.days), _positive(cap).days)
+        return _group(window.table, list(window.days), _most_dates(dataset, cap))
     if dataset.endpoint.style is not Style.RANGE:
         return [window]
     spans = [
         (max(start, window.start), min(end, window.end), day)
         for day in window.days
-        for start, end in (day_bounds(day),)
+        for start, end in (_span(dataset, day),)
     ]
     return _cut(window.table, [span for span in spans if span[0] < span[1]], _span_cap(dataset, cap))
 
@@ -136,15 +136,24 @@ def instant_text(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ" if instant.second or instant.microsecond else "%Y-%m-%dT%H:%MZ")
 
 
+def span_text(span: timedelta) -> str:
+    """`7 days`, `4 hours`, `30 minutes`: a window cap in the largest unit that divides it."""
+    for unit, length in (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1))):
+        count, rest = divmod(span, length)
+        if count and not rest:
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{span.total_seconds():g} seconds"
+
+
 def _asked(endpoint: Endpoint, window: Window) -> list[tuple[str, str]]:
     """The window's parameters with their values; one that takes several ids is repeated."""
     if endpoint.style is Style.IDS:
         return [(endpoint.params[0], value) for value in window.ids]
-    return list(zip(endpoint.params, _values(endpoint.style, window), strict=True))
+    return list(zip(endpoint.params, _values(endpoint.style, window, endpoint.margin), strict=True))
 
 
-def _values(style: Style, window: Window) -> tuple[str, ...]:
-    first, last = window.days[0], window.days[-1]
+def _values(style: Style, window: Window, margin: timedelta) -> tuple[str, ...]:
+    first, last = window.days[0] - margin, window.days[-1] + margin
     match style:
         case Style.RANGE:
             return instant_text(window.start), instant_text(window.end)
@@ -189,6 +198,17 @@ def _group(table: str, days: list[date], most: int) -> list[Window]:
         windows.append(Window(table, day_bounds(served[0])[0], day_bounds(served[-1])[1], tuple(served)))
         days = days[len(served) :]
     return windows
+
+
+def _span(dataset: Dataset, day: date) -> tuple[datetime, datetime]:
+    """The instants asked for the sake of a day: its own, and the endpoint's margin on both sides."""
+    start, end = day_bounds(day)
+    return start - dataset.endpoint.margin, end + dataset.endpoint.margin
+
+
+def _most_dates(dataset: Dataset, cap: timedelta | None) -> int:
+    """So many days a window of dates may serve, its margins taken off."""
+    return (_positive(cap or dataset.endpoint.cap or UNKNOWN_CAP) - 2 * dataset.endpoint.margin).days
 
 
 def _steps(dataset: Dataset, day: date) -> list[Window]:

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from types import TracebackType
 from typing import Protocol
 
@@ -61,6 +61,8 @@ class Report:
     fetched: int = 0
     outside: int = 0
     unknown_columns: set[str] = field(default_factory=set)
+    learnt_cap: timedelta | None = None
+    """The window cap that the source named while it was asked, if it named one."""
 
     @property
     def failed(self) -> list[Outcome]:
@@ -168,6 +170,7 @@ class _Run:
         if error.cap >= window.end - window.start:
             return False
         self.caps.learn(self.dataset.endpoint.path, error.cap)
+        self.report.learnt_cap = error.cap
         waiting = [window, *queue]
         queue.clear()
         for old in waiting:

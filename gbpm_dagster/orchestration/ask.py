@@ -16,6 +16,7 @@ from gbpm_dagster.catalogue import DATASETS, FAMILIES
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.console.args import UsageError, check_begin, check_range, parse_day
 from gbpm_dagster.elexon.plan import plan as plan_windows
+from gbpm_dagster.elexon.plan import span_text
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.settings import Settings, variable
 
@@ -91,6 +92,7 @@ def plan(
                 "table": table,
                 "days": len(days),
                 "requests": requests,
+                "window": _window(runtime, dataset),
                 "seconds": requests / _rate(runtime, dataset),
                 "rows": dataset.rows_per_day * len(days),
                 "megabytes": dataset.rows_per_day * dataset.wire_bytes_per_row * len(days) / 1e6,
@@ -105,6 +107,14 @@ def _requests(runtime: Runtime, dataset: Dataset, days: Sequence[date]) -> int:
     typical = range(DATASETS[ids.table].rows_per_day) if ids else ()
     by_day = {day: [str(i) for i in typical] for day in days}
     return len(plan_windows(dataset, days, runtime.caps.get(dataset.endpoint.path), by_day))
+
+
+def _window(runtime: Runtime, dataset: Dataset) -> str:
+    """The longest window of one request and how it is known: `7 days (API 400 body)`, `4 hours (learnt)`."""
+    endpoint, learnt = dataset.endpoint, runtime.caps.get(dataset.endpoint.path)
+    if learnt is not None:
+        return f"{span_text(learnt)} (learnt from the source)"
+    return f"{span_text(endpoint.cap)} ({endpoint.cap_source})" if endpoint.cap else endpoint.cap_source
 
 
 def _rate(runtime: Runtime, dataset: Dataset) -> float:

@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.elexon.plan import span_text
 from gbpm_dagster.ingest.run import Report
 from gbpm_dagster.orchestration.checks import to_dagster
 from gbpm_dagster.orchestration.describe import asset_spec, check_specs
@@ -124,6 +125,11 @@ def _summarise(context: dg.AssetExecutionContext, dataset: Dataset, report: Repo
         f"{report.requests} requests, {report.bytes:,} bytes, {report.fetched:,} rows "
         f"({report.outside:,} outside the days asked for), {seconds:.1f} s"
     )
+    if report.learnt_cap:
+        context.log.warning(
+            f"{dataset.table}: the source takes windows of at most {span_text(report.learnt_cap)} on "
+            f"{dataset.endpoint.path}; asked in these, and remembered (`gbpm plan {dataset.table}` shows it)"
+        )
     if report.unknown_columns:
         context.log.warning(
             f"{dataset.table}: fields the catalogue does not know, kept aside in gbpm_drift: "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import urllib.error
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from gbpm_dagster.catalogue.model import Dataset, Grain, Kind
@@ -36,13 +36,14 @@ BY_TARGET = {
     "bmrs_datl_series": "DATL",
     "bmrs_dgws_series": "DGWS",
     "bmrs_watl_series": "WATL",
+    "bmrs_soso_series": "SOSO",
     "bmrs_lolp_horizons": "LOLPDRM",
     "bmrs_demand_forecast_latest": "_NDFTSDF",
     "bmrs_demand_forecast_earliest": "_NDFTSDF",
     "bmrs_windfor_latest": "WINDFOR",
     "bmrs_windfor_earliest": "WINDFOR",
 }
-"""Forecasts selected by what they are for: their publications lie up to three days before."""
+"""Publications selected by what they are for: they lie up to three days before."""
 
 IN_FORCE = {
     "bmrs_indicated_day_ahead": "_INDIC",
@@ -211,10 +212,14 @@ def _list(get: Get, address: str) -> list[Row]:
 def as_in_path(dataset: Dataset, row: Mapping[str, Any]) -> Row:
     """The row with the columns of the table, members of nested objects as `outer.member`."""
     flat = dict(row)
+    if "weekStartDate" in dataset.names and row.get("week"):
+        flat["weekStartDate"] = str(date.fromisocalendar(row["year"], row["week"], 1))
     for name in dataset.names:
         outer, dot, inner = name.partition(".")
         if dot:
             flat[name] = (row.get(outer) or {}).get(inner)
+    instants = [c.name for c in dataset.columns if c.kind is Kind.INSTANT and flat.get(c.name)]
+    flat |= {name: _text(_instant(flat[name])) for name in instants}
     return {name: flat.get(name) for name in dataset.names}
 
 
@@ -242,7 +247,8 @@ def _stamp(dataset: Dataset, row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _text(at: datetime) -> str:
