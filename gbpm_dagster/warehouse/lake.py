@@ -15,7 +15,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue import registry as catalogue
 from gbpm_dagster.catalogue.model import Dataset
-from gbpm_dagster.warehouse import merge
+from gbpm_dagster.warehouse import merge, views
 from gbpm_dagster.warehouse import query as queries
 from gbpm_dagster.warehouse.delta import Conflict, Table, explained
 from gbpm_dagster.warehouse.ledger import ATTEMPTS, DRIFT, EVIDENCE, QUARANTINE, SCHEMAS, Ledger
@@ -40,6 +40,8 @@ _TARGET_FILE = 64 << 20  # bytes; replacing a day of a big table rewrites the fi
 class Lake(Warehouse):
     """Delta Lake under `root`: `<table>`, `<table>_vintages` and the four tables of the ledger.
 
+    calendar: makes the settlement runs SQL shows (views.CALENDAR_SCHEMA), called where a query needs them; without it
+    the calendar is empty and no row has a run.
     fault: called with the name of the step that comes next (vintages, forget, data, quarantine, drift, evidence,
     attempts, done), so that a test can fail there. Raises WarehouseError if `root` cannot be used.
     """
@@ -49,11 +51,13 @@ class Lake(Warehouse):
         root: Path,
         datasets: Mapping[str, Dataset] = catalogue.DATASETS,
         *,
+        calendar: Callable[[], pl.DataFrame] = lambda: pl.DataFrame(schema=views.CALENDAR_SCHEMA),
         fault: Callable[[str], None] | None = None,
     ) -> None:
         self.root = Path(root).expanduser().absolute()
         self.datasets = dict(datasets)
         self.ledger = Ledger(self.root)
+        self._calendar = calendar
         self._fault = fault or (lambda step: None)
         with explained(self.root, "opening the lake"):
             self.root.mkdir(parents=True, exist_ok=True)
@@ -214,13 +218,14 @@ class Lake(Warehouse):
     def _sources(self) -> dict[str, queries.Source]:
         sources: dict[str, queries.Source] = {}
         for name, dataset in self.datasets.items():
-            raw = {n: t for n, t in stored_schema(dataset).items() if n != MONTH}
-            vintages = {**raw, merge.SUPERSEDED_AT: INSTANT}
-            sources[name] = queries.Source(name, self._table(name).files, raw, dataset)
-            old = f"{name}_vintages"
-            sources[old] = queries.Source(old, self._table(old).files, vintages, None)
+            raw = {n: stored_schema(dataset)[n] for n in views.shown(dataset)}
+            old, history = f"{name}_vintages", f"{name}_history"
+            sources[name] = queries.Source(name, raw, self._table(name).files, view=views.table_view(dataset))
+            sources[old] = queries.Source(old, {**raw, merge.SUPERSEDED_AT: INSTANT}, self._table(old).files)
+            sources[history] = queries.Source(history, {}, view=views.history_view(dataset))
             for alias in dataset.aliases:
                 sources.setdefault(alias, sources[name])
         for name, schema in SCHEMAS.items():
-            sources[name] = queries.Source(name, self._table(name).files, schema, None)
+            sources[name] = queries.Source(name, schema, self._table(name).files)
+        sources[views.CALENDAR] = queries.Source(views.CALENDAR, views.CALENDAR_SCHEMA, frame=self._calendar)
         return sources
