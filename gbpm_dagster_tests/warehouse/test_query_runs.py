@@ -65,8 +65,9 @@ def test_provisional_and_final_are_told_apart(lake: Lake) -> None:
 AS_OF = {
     "duckdb": "SELECT settlementPeriod AS p, systemSellPrice AS s FROM bmrs_costs_history WHERE _known_from <= "
     "TIMESTAMPTZ '{0}+00' AND (_known_until IS NULL OR _known_until > TIMESTAMPTZ '{0}+00') ORDER BY p",
-    "bigquery": "SELECT settlementPeriod AS p, systemSellPrice AS s FROM `my-project.uk_energy.bmrs_costs_history` WHERE "
-    "_known_from <= TIMESTAMP '{0}+00' AND (_known_until IS NULL OR _known_until > TIMESTAMP '{0}+00') ORDER BY p",
+    "bigquery": "SELECT settlementPeriod AS p, systemSellPrice AS s FROM `my-project.uk_energy.bmrs_costs_history` "
+    "WHERE _known_from <= TIMESTAMP '{0}+00' AND (_known_until IS NULL OR _known_until > TIMESTAMP '{0}+00') "
+    "ORDER BY p",
 }
 
 
