@@ -114,6 +114,8 @@ def runs(found: dict[str, Any], as_json: bool) -> int:
     if as_json:
         show.print_json({k: v for k, v in found.items() if k != "faults"})
         return _code(found.get("faults", ()), bool(missing))
+    if not found["tables"]:
+        _say("no table of this home is re-run by settlement")
     show.narrow(
         "settlement runs: days due again" + (" before the fetch" if fetched else ""),
         ("table", "days held", "due", "because of", "runs held"),

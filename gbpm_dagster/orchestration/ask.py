@@ -139,6 +139,8 @@ def settlement_days(
 def runs_of(runtime: Runtime, days: Mapping[str, Sequence[date]]) -> dict[str, dict[str, Any]]:
     """By table: held (days with an answer), due (of them, to fetch again), runs (due days by the run that is why),
     days (each with its run), runs due and held, and their ratio (domain.md 2.2 G)."""
+    from gbpm_dagster.quality.run_calendar import ORDER
+
     due = runtime.due_runs(days).sort("table", "day")
     vintages = runtime.vintage_completeness(days)
     evidence = runtime.lake.evidence(list(days)).select("table", "day")
@@ -149,7 +151,7 @@ def runs_of(runtime: Runtime, days: Mapping[str, Sequence[date]]) -> dict[str, d
         found[table] = {
             "held": evidence.filter(evidence["table"] == table, evidence["day"].is_in(list(wanted))).height,
             "due": here.height,
-            "runs": dict(here.group_by("run", maintain_order=True).len().iter_rows()),
+            "runs": {run: n for run in ORDER if (n := here.filter(run=run).height)},
             "days": {day.isoformat(): run for day, run in here.select("day", "run").iter_rows()},
             "runs_due": expected,
             "runs_held": held,
