@@ -127,11 +127,12 @@ def vintage_completeness(
 ) -> pl.DataFrame:
     """Runs held of runs due, by table and day (domain.md 2.2 G): COMPLETENESS_SCHEMA.
 
-    A run is held if an answer came while it was the latest: at or after its `due_at` and before the next run's.
+    A run is held if an answer came while it was the latest: at or after its `due_at` and before that of the next one
+    due by `now`. A day is in `due_runs` exactly if its latest run is not held.
     attempts: ATTEMPT_SCHEMA rows (table, day, at, outcome are read). Days never answered are left out.
     """
     come = calendar.filter(pl.col("due_at") <= pl.lit(now, INSTANT)).select("run", "due_at", day="settlementDate")
-    answers = attempts.filter(pl.col("outcome").is_in(ANSWERED), pl.col("at") <= pl.lit(now, INSTANT))
+    answers = attempts.filter(pl.col("outcome").is_in(ANSWERED))
     answers = answers.select("table", "day", "at").join(_table_days(wanted), on=["table", "day"], how="semi")
     days = answers.select("table", "day").unique()
     due = come.group_by("day").agg(runs_due=pl.len().cast(pl.Int32))
