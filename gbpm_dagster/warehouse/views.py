@@ -6,7 +6,7 @@ where the rows come from, running them (query).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,8 +81,7 @@ def table_view(dataset: Dataset) -> Shape:
     def shape(named: bool) -> View:
         if not (named and dataset.settlement):
             return View(_current(dataset), (dataset.table,))
-        made = _made(dataset, "TRUE")
-        body = _with_runs(dataset, _current(dataset), shown(dataset), made)
+        body = _with_runs(dataset, _current(dataset), _made(dataset, "TRUE"))
         return View(body, (dataset.table, *_calendar_needs(dataset)))
 
     return shape
@@ -97,20 +96,19 @@ def history_view(dataset: Dataset) -> Shape:
     still believed. Where it is not after `_known_from` the row was never believed. Deletions end, and are not shown.
     """
     table = dataset.table
-    columns = [*shown(dataset), KNOWN_FROM, KNOWN_UNTIL]
 
     def shape(named: bool) -> View:
         body, over = _history(dataset), (table, f"{table}_vintages")
         if not (named and dataset.settlement):
-            return View(f"SELECT {_listed(columns)} FROM ({body}) AS r", over)
+            return View(body, over)
         made = _made(dataset, f"r.{ident(KNOWN_UNTIL)} IS NULL")
-        return View(_with_runs(dataset, body, columns, made), (*over, *_calendar_needs(dataset)))
+        return View(_with_runs(dataset, body, made), (*over, *_calendar_needs(dataset)))
 
     return shape
 
 
 def _current(dataset: Dataset) -> str:
-    body = f"SELECT {_listed(shown(dataset))} FROM {rows_of(dataset.table)}"
+    body = f"SELECT * FROM {rows_of(dataset.table)}"
     if DELETION in dataset.version_order:
         body += f" WHERE {_not_deleted(dataset)}"
     if spans_days(dataset):
@@ -126,7 +124,6 @@ def spans_days(dataset: Dataset) -> bool:
 
 
 def _history(dataset: Dataset) -> str:
-    columns = _listed(shown(dataset))
     ranks, rest = _ranks(dataset), f"CASE WHEN {ident(SOURCE)} = 'REST' THEN 1 ELSE 0 END"
     key = _key(dataset) + ("" if spans_days(dataset) else f", {ident(DAY)}")
     upwards = ", ".join(f"{r} ASC NULLS FIRST" for r in ranks)
@@ -137,9 +134,9 @@ def _history(dataset: Dataset) -> str:
     order = ('"_last"', '"_n"', '"_held"', received, rest)
     return f"""
 WITH every AS (
-  SELECT {columns}, TRUE AS "_held", CAST(NULL AS TIMESTAMPTZ) AS "{_SUPERSEDED}" FROM {rows_of(dataset.table)}
+  SELECT *, TRUE AS "_held", CAST(NULL AS TIMESTAMPTZ) AS "{_SUPERSEDED}" FROM {rows_of(dataset.table)}
   UNION ALL
-  SELECT {columns}, FALSE, "{_SUPERSEDED}" FROM {rows_of(f"{dataset.table}_vintages")}
+  SELECT * EXCLUDE ("{_SUPERSEDED}"), FALSE, "{_SUPERSEDED}" FROM {rows_of(f"{dataset.table}_vintages")}
 ), ranked AS (
   SELECT *, {number} AS "_n",
     "_held" AND ROW_NUMBER() OVER (
@@ -160,7 +157,7 @@ WITH every AS (
     ) AS "_next"
   FROM known
 )
-SELECT {columns}, "{KNOWN_FROM}",
+SELECT * EXCLUDE ("_held", "{_SUPERSEDED}", "_n", "_last", "{KNOWN_FROM}", "_next"), "{KNOWN_FROM}",
   CASE WHEN "_last" THEN NULL
     WHEN "{_SUPERSEDED}" IS NULL OR "_next" < "{_SUPERSEDED}" THEN "_next"
     ELSE "{_SUPERSEDED}" END AS "{KNOWN_UNTIL}"
@@ -169,19 +166,18 @@ FROM followed
 """.strip()
 
 
-def _with_runs(dataset: Dataset, body: str, columns: Sequence[str], made: str) -> str:
-    """`body` (columns `columns`) with RUN and FINAL; made: the instant that tells the run of a row of `r`."""
-    named = [f"r.{ident(c)}" for c in columns]
+def _with_runs(dataset: Dataset, body: str, made: str) -> str:
+    """`body` with RUN and FINAL; made: the instant that tells the run of a row of `r`."""
     if _states_run(dataset):
         run, finals = 'r."settlementRunType"', ", ".join(map(quoted, FINAL_RUNS))
         added = f"{run} AS {ident(RUN)}, {run} IN ({finals}) AS {ident(FINAL)}"
-        return f"SELECT {', '.join(named)}, {added} FROM ({body}) AS r"
+        return f"SELECT r.*, {added} FROM ({body}) AS r"
     inferred = " ".join(f"WHEN {made} >= w.{ident(run)} THEN {quoted(run)}" for run in LATEST_FIRST)
     final = " OR ".join(f"COALESCE({made} >= w.{ident(run)}, FALSE)" for run in FINAL_RUNS)
     wide = ", ".join(f"MAX(CASE WHEN run = {quoted(r)} THEN starts_at END) AS {ident(r)}" for r in LATEST_FIRST)
     # A day outside the calendar has no run we could name. Both joins are on grouped, hence unique, days.
     text = f"""
-SELECT {", ".join(named)},
+SELECT r.*,
   CASE WHEN w."day" IS NULL THEN NULL {inferred} ELSE {quoted(BEFORE_RUNS)} END AS {ident(RUN)},
   CASE WHEN w."day" IS NOT NULL THEN {final} END AS {ident(FINAL)}
 FROM ({body}) AS r
@@ -224,10 +220,6 @@ def _known_at(dataset: Dataset) -> str:
     """When a version became known: its stamp in PUBLISHED, if it has one and it is there, else its receipt."""
     stamps = [n for n in PUBLISHED if n in (*dataset.version, *dataset.key)]
     return f"COALESCE({', '.join(map(ident, [*stamps, FETCHED_AT]))})" if stamps else ident(FETCHED_AT)
-
-
-def _listed(columns: Sequence[str]) -> str:
-    return ", ".join(map(ident, columns))
 
 
 def _key(dataset: Dataset) -> str:
