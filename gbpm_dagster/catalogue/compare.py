@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gbpm_dagster.catalogue.document import Document, DocumentError, Parameter
+from gbpm_dagster.catalogue.document import Document, DocumentError, Parameter, Property
 from gbpm_dagster.catalogue.model import PERIOD_START, Dataset, Endpoint, Style
 
 _PARAMETER_FORMATS: dict[Style, tuple[frozenset[str], ...]] = {
@@ -159,12 +159,12 @@ def _columns(dataset: Dataset, path: str, document: Document) -> Iterator[Differ
             continue
         if field is None:
             text = f"column {name!r} is not a field of the answer"
-            yield Difference(Change.REMOVED, Part.FIELD, path, text, name, ours=column.kind)
+            yield Difference(Change.REMOVED, Part.FIELD, path, text, name, ours=column.kind.value)
             continue
         if column.kind is not field.kind:
-            theirs = str(field.kind or field.said)
+            theirs = _kind(field)
             text = f"column {name!r} is {column.kind}, the document says {theirs}"
-            yield Difference(Change.CHANGED, Part.FIELD, path, text, name, column.kind, theirs)
+            yield Difference(Change.CHANGED, Part.FIELD, path, text, name, column.kind.value, theirs)
         if column.nullable != field.nullable:
             ours, theirs = nullability(column.nullable), nullability(field.nullable)
             text = f"column {name!r} is {ours}, the document says {theirs}"
@@ -172,7 +172,7 @@ def _columns(dataset: Dataset, path: str, document: Document) -> Iterator[Differ
     for name, field in fields.items():
         if name not in dataset.names:
             text = f"field {name!r} of the answer is not a column"
-            theirs = f"{field.kind or field.said}, {nullability(field.nullable)}"
+            theirs = f"{_kind(field)}, {nullability(field.nullable)}"
             yield Difference(Change.ADDED, Part.FIELD, path, text, name, theirs=theirs, breaks=False)
 
 
@@ -193,6 +193,11 @@ def _entry(dataset: Dataset) -> Iterator[Difference]:
         for name in names:
             if name and name != PERIOD_START and name not in dataset.names:
                 yield Difference(Change.CHANGED, Part.ENTRY, path, f"{part} names {name!r}, which is no column", name)
+
+
+def _kind(field: Property) -> str:
+    """Our word for the field's type; the document's own where we have none."""
+    return field.kind.value if field.kind else field.said
 
 
 def nullability(nullable: bool) -> str:

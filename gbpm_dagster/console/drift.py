@@ -60,7 +60,7 @@ def _json(found: Verdict) -> dict[str, Any]:
         "tables": len(DATASETS),
         "left_out": len(left_out()),
         "clean": not found.differences,
-        "differences": [_record(d, *SIDES[0]) for d in found.differences],
+        "differences": [{**_record(d, *SIDES[0]), "breaks": d.breaks} for d in found.differences],
         "changes": [_record(d, *SIDES[1]) for d in found.changes],
     }
 
@@ -74,7 +74,6 @@ def _record(difference: Difference, ours: str, theirs: str) -> dict[str, Any]:
         "name": difference.name or None,
         ours: difference.ours or None,
         theirs: difference.theirs or None,
-        "breaks": difference.breaks,
         "text": str(difference),
     }
 
@@ -92,7 +91,7 @@ def _tables(found: Verdict) -> None:
         show.rows(f"changed since {stored().name}", ("", "path", "what", *SIDES[1]), records)
     _say(agreement(found) + ("" if found.differences else ": nothing added, removed or changed"))
     if found.document.inferred:
-        _say(f"inferred, as it lacks them: {', '.join(sorted(found.document.inferred))}")
+        _say(f"not in it, inferred: {', '.join(sorted(found.document.inferred))}")
     if found.differences:
         _say(NEXT)
 
