@@ -15,7 +15,7 @@ import pytest
 
 from gbpm_dagster.catalogue import DATASETS
 from gbpm_dagster.demo.replay_recordings import RECORDINGS
-from gbpm_dagster.orchestration import build, internal, jobs
+from gbpm_dagster.orchestration import build, internal, jobs, openapi_asset
 from gbpm_dagster.settings import Settings, SettingsError
 from gbpm_dagster_tests.orchestration import snapshot
 
@@ -62,7 +62,7 @@ def test_dagster_itself_finds_them_valid(tmp_path: Path) -> None:
 def test_gbpm_datasets_limits_them() -> None:
     found = build.build_definitions(Settings.load({"GBPM_DATASETS": "bmrs_mid, bmrs_costs"}))
     keys = {k.to_user_string() for k in found.get_repository_def().asset_graph.get_all_asset_keys()}
-    assert keys == {"bmrs_mid", "bmrs_costs"}
+    assert keys == {"bmrs_mid", "bmrs_costs", openapi_asset.ASSET}
     with pytest.raises(SettingsError, match="bmrs_mdi"):
         build.build_definitions(Settings.load({"GBPM_DATASETS": "bmrs_mdi"}))
 
@@ -70,8 +70,8 @@ def test_gbpm_datasets_limits_them() -> None:
 def test_every_table_of_the_catalogue_makes_an_asset() -> None:
     everything = build.build_definitions(Settings.load({"GBPM_DATASETS": ",".join(DATASETS)}))
     graph = everything.get_repository_def().asset_graph
-    assert {k.to_user_string() for k in graph.get_all_asset_keys()} == set(DATASETS)
-    assert len(graph.asset_check_keys) == 4 * len(DATASETS)
+    assert {k.to_user_string() for k in graph.get_all_asset_keys()} == {*DATASETS, openapi_asset.ASSET}
+    assert len(graph.asset_check_keys) == 4 * len(DATASETS) + 1
 
 
 @pytest.mark.parametrize(
