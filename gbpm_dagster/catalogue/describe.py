@@ -154,6 +154,8 @@ def _besides(endpoint: Endpoint) -> list[str]:
         found.append("fields that are null are left out")
     if endpoint.earlier:
         found.append("rows that belong to an earlier day come along and are left to that day")
+    if endpoint.margin:
+        found.append(f"{duration(endpoint.margin)} beyond both ends, and rows of other days left out")
     if endpoint.empty_is_404:
         found.append("404 means no rows here, not a wrong request")
     if endpoint.per_minute:

@@ -50,6 +50,8 @@ bmrs_margin_weekly / asked: the publication in force at an instant (`publishTime
   with `range=52W`; rows that belong to an earlier day come along and are left to that day
 bmrs_triad_peaks / asked: one Triad season a call (`triadSeasonStartYear`), 1 November to the end of February;
   always with `data=operational`
+bmrs_nonbm / asked: two instants (`from` and `to`), both included, select by `publishTime`; 1 h beyond both ends,
+  and rows of other days left out
 bmrs_freq / due: 5 min after the period's end; late 10 min and missing 1 h after that
 bmrs_b1610 / due: 7 days after the period's end; late 48 h and missing 14 days after that
 bmrs_boalf / due: 15 min after the day's end; late 30 min and missing 4 h after that
