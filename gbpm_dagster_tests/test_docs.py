@@ -79,6 +79,8 @@ def test_a_table_is_described_whole(table: str) -> None:
         assert f"| {label} | {fact.replace('|', chr(92) + '|')} |" in plain, label
     assert all(f"`{alias}`" in plain for alias in dataset.aliases)
     assert f"| tier | {dataset.tier.value} |" in plain
+    leading_here = [f.name for f in former_names().values() if table in f.tables and f.name != table]
+    assert all(name in plain for name in leading_here)
 
 
 @pytest.mark.parametrize("table", DATASETS)

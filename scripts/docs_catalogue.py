@@ -14,7 +14,7 @@ from pathlib import Path
 from document_examples import example
 
 from gbpm_dagster.catalogue import DATASETS, FAMILIES, describe
-from gbpm_dagster.catalogue.legacy import Former, former_names
+from gbpm_dagster.catalogue.legacy import Became, Former, former_names
 from gbpm_dagster.catalogue.model import Column, Dataset, Family, Tier
 from gbpm_dagster.catalogue.views import VIEWS
 from gbpm_dagster.elexon.plan import plan
@@ -26,6 +26,8 @@ MADE = "<!-- made by scripts/docs_catalogue.py from gbpm_dagster/catalogue: chan
 YEAR = (date(2023, 1, 1), date(2023, 12, 31))
 """An ordinary year with both clock changes, to count the calls of."""
 LONGEST_EXAMPLE = 60
+DIRECT = (Became.RAW, Became.ALIAS)
+"""Kinds of old names that are the table itself: by its own name or among its other names."""
 
 
 def pages() -> dict[str, str]:
@@ -117,6 +119,9 @@ def _table_section(dataset: Dataset) -> str:
     known["tier"] = dataset.tier.value
     if dataset.aliases:
         known["other names"] = ", ".join(f"`{a}`{_doubt_of(a)}" for a in dataset.aliases)
+    others = [f for f in former_names().values() if dataset.table in f.tables and f.kind not in DIRECT]
+    if others:
+        known["see also"] = ", ".join(f"[{f.name}]({OLD_NAMES}) ({f.kind.value})" for f in others)
     notes = "\n".join(f"- {linked(n)}" for n in dataset.notes)
     parts = [
         f"## {dataset.table}",
