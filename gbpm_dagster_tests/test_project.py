@@ -135,6 +135,15 @@ def test_constraints_are_exact_and_cover_what_is_needed() -> None:
     assert "gbpm-dagster" not in {_plain(name) for name in pinned}
 
 
+def test_every_file_of_the_package_is_packed() -> None:
+    """A wheel holds modules by itself, other files only where package-data names them."""
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = setup["package-data"]["gbpm_dagster"]
+    files = [p.relative_to(PACKAGE) for p in tracked_files() if p.is_relative_to(PACKAGE) and p.suffix != ".py"]
+    assert len(files) > 10
+    assert [str(f) for f in files if not any(f.match(pattern) for pattern in patterns)] == []
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 

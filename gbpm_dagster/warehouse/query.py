@@ -19,6 +19,8 @@ import polars as pl
 import sqlglot
 from sqlglot import exp
 
+from gbpm_dagster.catalogue.registry import became
+from gbpm_dagster.warehouse.expand import expand
 from gbpm_dagster.warehouse.protocol import QueryError
 from gbpm_dagster.warehouse.views import FINAL, RUN, Shape, View, ident, quoted, rows_of
 
@@ -57,7 +59,7 @@ class Source:
 
 def run(query: str, dialect: str, sources: Mapping[str, Source], root: Path) -> pl.DataFrame:
     """Run one SELECT and return its rows; raises QueryError with a readable message."""
-    tree = parse(query, dialect)
+    tree = expand(parse(query, dialect))
     names = tables_of(tree, sources)
     named = naming_computed(tree, names)
     text = query if dialect == "duckdb" and not _requalified(tree) else tree.sql(dialect="duckdb")
@@ -113,7 +115,7 @@ def tables_of(tree: exp.Query, sources: Mapping[str, Source]) -> list[str]:
             names[table.name] = None
             _drop_qualifiers(table)
         elif table.name.lower() not in ctes and not _is_column(table, tree):
-            raise QueryError(_unknown(table.name, sources))
+            raise QueryError(became(table.name) or _unknown(table.name, sources))
     for column in tree.find_all(exp.Column):
         if column.args.get("db"):
             column.set("db", None)
