@@ -337,7 +337,7 @@ JSONS = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), values=st.lists(JSONS, min_size=1, max_size=4))
 def test_a_document_with_nonsense_in_it_is_compared_to_the_end(small: Json, seed: int, values: list[Any]) -> None:
     """Anything anywhere in the JSON: it is refused in words or compared; nothing else is raised."""

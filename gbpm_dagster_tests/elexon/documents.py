@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -54,8 +54,9 @@ def serving(answers: Mapping[str, Answer] | None = None) -> Iterator[Documents]:
                 self.send_header("Content-Encoding", "gzip")
             self.send_header("Content-Type", answer.type)
             self.send_header("Content-Length", str(len(body) if answer.declare is None else answer.declare))
-            self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # who has given up waiting does not read any more
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
             pass
