@@ -23,6 +23,7 @@ from gbpm_dagster.console.failures import CannotWork, Interrupted, disk_is_full
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.build import build_definitions
 from gbpm_dagster.orchestration.instance import PID_TAG, fail_orphans
+from gbpm_dagster.orchestration.interrupts import noted_interrupts
 from gbpm_dagster.orchestration.partitions import RANGE_END, RANGE_START, spans
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.orchestration.services import STATE
@@ -150,16 +151,18 @@ def _through_services(
     for tables, days in together(work, among):
         launched.backfills.append(_submit(services, tables, days, reason))
     try:
-        waiting = set(launched.backfills)
-        while waiting:
-            time.sleep(1.0)
-            waiting = {i for i in waiting if _under_way(instance, i)}
-            _hear(runtime, work, since, launched, listener)
-            if waiting and not _up(runtime):
-                raise CannotWork(
-                    f"`gbpm up` of this home has ended while it worked on backfill {', '.join(sorted(waiting))}; "
-                    "what it stored is whole. Run this again: without `gbpm up` the work is done in this process"
-                )
+        with noted_interrupts() as check_interrupt:
+            waiting = set(launched.backfills)
+            while waiting:
+                time.sleep(1.0)
+                check_interrupt()
+                waiting = {i for i in waiting if _under_way(instance, i)}
+                _hear(runtime, work, since, launched, listener)
+                if waiting and not _up(runtime):
+                    raise CannotWork(
+                        f"`gbpm up` of this home has ended while it worked on backfill {', '.join(sorted(waiting))}; "
+                        "what it stored is whole. Run this again: without `gbpm up` the work is done in this process"
+                    )
     except KeyboardInterrupt:
         ids = ", ".join(launched.backfills)
         raise Interrupted(
