@@ -17,6 +17,8 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gbpm_dagster.elexon.address import printable, wrong
+
 LIVE_BASE_URL = "https://data.elexon.co.uk/bmrs/api/v1"
 LONDON = ZoneInfo("Europe/London")
 
@@ -38,7 +40,8 @@ class Settings(BaseSettings):
     base_url: str = Field(
         LIVE_BASE_URL,
         validation_alias="ELEXON_BASE_URL",
-        description="base address of the Elexon API (http or https)",
+        description="base address of the Elexon API (http or https); a name and password in it are sent, never shown",
+        repr=False,
     )
     max_requests_per_second: float = Field(
         5.0,
@@ -205,8 +208,8 @@ class Settings(BaseSettings):
     @field_validator("base_url")
     @classmethod
     def _url(cls, value: str) -> str:
-        if not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
+        if problem := wrong(value):
+            raise ValueError(problem)
         return value.rstrip("/")
 
     @field_validator("now", mode="after")
@@ -257,6 +260,11 @@ def variable(info: FieldInfo) -> str:
     return str(info.validation_alias)
 
 
+def shown(name: str, value: Any) -> Any:
+    """The value of a settings field as it may be printed: an address without the name and password in it."""
+    return printable(value, hidden="***@") if name == "base_url" and isinstance(value, str) else value
+
+
 def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
     lines = []
     for problem in error.errors():
@@ -265,6 +273,6 @@ def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
         info = Settings.model_fields.get(name)
         label = variable(info) if info else place
         meaning = f" ({info.description})" if info and info.description else ""
-        wrong = problem["msg"].removeprefix("Value error, ")
-        lines.append(f"{label} is {values.get(name)!r}: {wrong[:1].lower()}{wrong[1:]}{meaning}")
+        said = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{label} is {shown(name, values.get(name))!r}: {said[:1].lower()}{said[1:]}{meaning}")
     return "; ".join(lines)

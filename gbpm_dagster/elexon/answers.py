@@ -15,6 +15,7 @@ import httpx
 import orjson
 
 from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.elexon.address import printable
 from gbpm_dagster.elexon.envelope import quote
 from gbpm_dagster.elexon.errors import BadAnswer, RequestRefused, SourceError, SourceUnavailable, WindowTooLong
 from gbpm_dagster.elexon.plan import Window, narrower
@@ -89,7 +90,7 @@ def refused(response: httpx.Response, *, table: str, window: Window | None = Non
         asks = "" if wait is None else f", asking to wait {wait:.0f} s"
         return SourceUnavailable(**known, detail=f"{said}{asks}: {_problem(body)}", retry_after=wait)
     if 300 <= status < 400:
-        detail = f"{said}, pointing to {response.headers.get('location', 'nowhere')}"
+        detail = f"{said}, pointing to {printable(response.headers.get('location', 'nowhere'))}"
         return RequestRefused(**known, detail=detail, advice="Set ELEXON_BASE_URL to the API's present address")
     if 200 < status < 300:
         return BadAnswer(**known, detail=f"{said}, without rows")

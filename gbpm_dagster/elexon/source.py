@@ -24,7 +24,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from gbpm_dagster import __version__
 from gbpm_dagster.catalogue.model import Dataset
-from gbpm_dagster.elexon import answers
+from gbpm_dagster.elexon import address, answers
 from gbpm_dagster.elexon.check import Sorted, sort_rows
 from gbpm_dagster.elexon.decode import Decoded, NotRows, decode, given
 from gbpm_dagster.elexon.errors import BadAnswer, RowsOutsideWindow, SourceError, SourceUnavailable
@@ -77,8 +77,9 @@ class _Tries:
 
 
 class ElexonSource:
-    """Elexon's API at one base address; an async context manager.
+    """Elexon's API at one base address; an async context manager. Raises ValueError for what is no base address.
 
+    base_url: may carry a name and password; they are sent with every request, and are in no URL, message or log.
     max_requests_per_second: shared with every process that uses the same `state_dir`. max_concurrency: requests in
     flight at once in this object. request_timeout_s: one try; request_deadline_s: one window with all its tries.
     backoff_base_s: the first wait before a retry, doubled each time, with jitter; Retry-After counts where given.
@@ -99,7 +100,9 @@ class ElexonSource:
         on_request: Callable[[str], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
+        if problem := address.wrong(base_url):
+            raise ValueError(f"the base address {address.printable(base_url)!r} {problem}")
+        self.base_url, self._login = address.printable(base_url).rstrip("/"), address.login(base_url)
         self.state_dir = state_dir
         self._concurrency, self._attempts = max_concurrency, max_attempts
         self._timeout, self._deadline, self._backoff = request_timeout_s, request_deadline_s, backoff_base_s
@@ -112,6 +115,7 @@ class ElexonSource:
 
     async def __aenter__(self) -> ElexonSource:
         self._client = httpx.AsyncClient(
+            auth=self._login,
             headers={"Accept": "application/json", "User-Agent": f"gbpm_dagster/{__version__}"},
             timeout=httpx.Timeout(self._timeout),
             limits=httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency),

@@ -6,7 +6,6 @@ Belongs here: plan, runs, tables, config, sql, what a command line is about. Not
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
@@ -18,7 +17,7 @@ from gbpm_dagster.console.args import UsageError, check_begin, check_range, pars
 from gbpm_dagster.elexon.plan import plan as plan_windows
 from gbpm_dagster.elexon.plan import span_text
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
-from gbpm_dagster.settings import Settings, variable
+from gbpm_dagster.settings import Settings, shown, variable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -192,9 +191,7 @@ def config() -> list[dict[str, Any]]:
     for name, info in Settings.model_fields.items():
         label = variable(info)
         origin = "environment" if os.environ.get(label, "").strip() else "default"
-        value = getattr(settings, name)
-        if isinstance(value, str):
-            value = re.sub(r"(?<=://)[^/@]*@", "***@", value)
+        value = shown(name, getattr(settings, name))
         found.append({"variable": label, "value": value, "origin": origin, "meaning": info.description or ""})
     return found
 

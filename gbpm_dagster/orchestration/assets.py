@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.elexon.address import printable
 from gbpm_dagster.elexon.plan import span_text
 from gbpm_dagster.ingest.run import Report
 from gbpm_dagster.orchestration.checks import to_dagster
@@ -78,7 +79,7 @@ def _days(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset,
 def _load(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset, days: list[date]) -> list[Outcome]:
     failed: list[Outcome] = []
     began = time.monotonic()
-    context.log.info(f"{dataset.table}: asking {runtime.settings.base_url} for {len(days)} day(s)")
+    context.log.info(f"{dataset.table}: asking {printable(runtime.settings.base_url)} for {len(days)} day(s)")
     for told in runtime.load(
         dataset, days, run_id=context.run_id, reason=context.run.tags.get(REASON_TAG, "backfill")
     ):

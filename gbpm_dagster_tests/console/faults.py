@@ -23,6 +23,7 @@ FOREVER = 10_000
 @dataclass
 class FaultySource:
     """base_url: what ELEXON_BASE_URL must be. asked: (day, status) of every request, in order of their answers.
+    logins: the Authorization headers they had, '' for none.
 
     Faults are looked up by the first day that a request's address names.
     """
@@ -30,6 +31,7 @@ class FaultySource:
     behind: str
     base_url: str = ""
     asked: list[tuple[str, int]] = field(default_factory=list)
+    logins: set[str] = field(default_factory=set)
     _faults: dict[str, deque[Answer | Spoil]] = field(default_factory=lambda: defaultdict(deque))
     _longest: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -42,6 +44,7 @@ class FaultySource:
         """No faults; forget what was asked."""
         self._faults.clear()
         self.asked.clear()
+        self.logins.clear()
         self._longest = 0
 
     def refuse_longer_than(self, days: int) -> None:
@@ -110,6 +113,7 @@ def faulty(behind: str) -> Iterator[FaultySource]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            source.logins.add(self.headers.get("Authorization", ""))
             answer = source.answer(self.path)
             if answer.reset:
                 self.close_connection = True

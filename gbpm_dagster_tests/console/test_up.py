@@ -17,6 +17,7 @@ from gbpm_dagster.orchestration.instance import open_instance
 from gbpm_dagster_tests.console.conftest import MakeGbpm
 from gbpm_dagster_tests.console.driver import WEEK, Gbpm, end
 from gbpm_dagster_tests.console.faults import FOREVER, FaultySource
+from gbpm_dagster_tests.console.secrets import AUTHORIZATION, leaks, with_login
 from gbpm_dagster_tests.elexon.scripted import Answer
 
 FAST = {"GBPM_BACKFILL_INTERVAL_SECONDS": "1", "GBPM_HEAL": "false", "ELEXON_MAX_ATTEMPTS": "100"}
@@ -46,7 +47,7 @@ def ours(gbpm: Gbpm) -> list[str]:
 
 @pytest.mark.e2e
 def test_up_serves_the_other_commands_and_one_ctrl_c_stops_all(make_gbpm: MakeGbpm, source: FaultySource) -> None:
-    gbpm = make_gbpm(source.base_url, **FAST)
+    gbpm = make_gbpm(with_login(source.base_url), **FAST)
     with up(gbpm) as (program, url):
         assert httpx.get(f"{url}/server_info", timeout=30).status_code == 200
         assert len(ours(gbpm)) == 3  # code server, daemon, web UI
@@ -76,6 +77,7 @@ def test_up_serves_the_other_commands_and_one_ctrl_c_stops_all(make_gbpm: MakeGb
         _until(lambda: ("2024-01-03", 503) in source.asked)
         os.kill(waiting.pid, signal.SIGINT)
         said = end(waiting)
+        assert source.logins == {AUTHORIZATION}
         source.clear()
         assert said.code == 130, said
         assert re.search(r"the daemon goes on with backfill \w+: http://127\.0\.0\.1:\d+/", said.err), said.err
@@ -91,6 +93,7 @@ def test_up_serves_the_other_commands_and_one_ctrl_c_stops_all(make_gbpm: MakeGb
         httpx.get(f"{url}/server_info", timeout=5)
     alone = gbpm("backfill", "bmrs_indo", *WEEK, "--json")  # in this process again
     assert (alone.code, alone.json["tables"]["bmrs_indo"]["complete"]) == (0, 7)
+    assert leaks(gbpm, stopped.out, stopped.err, said.out, said.err) == []  # the logs of the services among the files
 
 
 def _until(true: object, seconds: float = 60) -> None:
