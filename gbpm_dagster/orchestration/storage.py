@@ -1,6 +1,6 @@
-"""Dagster's own SQLite event log, without building a new engine for every event.
+"""Dagster's own SQLite event log, without building a new engine for every event, or planning a check for every day.
 
-Belongs here: that one change. Not here: any schema or query; the files are Dagster's, and its own class reads them.
+Belongs here: these two changes. Not here: any schema or query; the files are Dagster's, and its own class reads them.
 
 Dagster 1.13 makes an SQLAlchemy engine and a connection for each event, and runs its migrations for each run's file:
 most of the cost of an event on one machine. Here one connection a file is kept (uses are serialised by Dagster's own
@@ -20,6 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dagster import EventLogEntry
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SQLITE_BUSY_TIMEOUT_SECONDS,
     SqliteEventLogStorage,
@@ -46,6 +48,11 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> KeptSqliteEventLogStorage:
         return cls(inst_data=inst_data, **config_value)
+
+    def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
+        """One row a check and run. Ours judge a table, not its partitions; Dagster would plan a row for each day of a
+        run that a daemon launched, and leave all of them planned for ever."""
+        super()._store_asset_check_evaluation_planned(_whole(event), event_id)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
@@ -81,6 +88,14 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         self._initdb(engine)
         if fresh and not template.exists():
             _keep(file, template)
+
+
+def _whole(event: EventLogEntry) -> EventLogEntry:
+    """The planned check without the partitions of its run."""
+    assert event.dagster_event is not None
+    planned = event.dagster_event.asset_check_planned_data
+    slim = AssetCheckEvaluationPlanned(asset_key=planned.asset_key, check_name=planned.check_name)
+    return event._replace(dagster_event=event.dagster_event._replace(event_specific_data=slim))
 
 
 def _no_fsync(connection: Any, record: Any) -> None:
