@@ -5,7 +5,7 @@ Belongs here: words and tables. Not here: the show itself (run.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,12 @@ def backfilled(done: Launched, replay: ReplayServer) -> None:
     out.print(f"{len(done.outcomes) - len(lost)} days stored, {len(lost)} not; {len(done.runs)} runs")
 
 
-def found_missing(missing: Mapping[Key, str], reasons: Mapping[Key, str]) -> None:
-    stage(f"The gap checks fail: {len(missing)} day(s) are not complete")
+def found_missing(missing: Mapping[Key, str]) -> None:
+    stage(f"The gap checks failed: {len(missing)} day(s) were not complete")
     rows(
         "red in the UI",
-        ("table", "day", "what the check says"),
-        [(table, str(day), _short(reasons.get((table, day), ""))) for table, day in sorted(missing)],
+        ("table", "day", "what the check said"),
+        [(table, str(day), _short(why)) for (table, day), why in sorted(missing.items())],
     )
     if missing:
         stage("The healer asks for exactly those days")
@@ -62,7 +62,7 @@ def healed(key: Key) -> None:
 
 
 def results(
-    runtime: Runtime, missing: Mapping[Key, str], why: Mapping[Key, str], healed_at: Mapping[Key, datetime]
+    runtime: Runtime, missing: Collection[Key], why: Mapping[Key, str], healed_at: Mapping[Key, datetime]
 ) -> None:
     stage("What is there")
     found = []
@@ -74,15 +74,7 @@ def results(
     rows(
         "what was missing, why, and when it was healed",
         ("table", "day", "the first answer", "healed at (UTC)"),
-        [
-            (
-                t,
-                str(d),
-                _short(why.get((t, d), "")),
-                f"{healed_at[t, d]:%H:%M:%S}" if (t, d) in healed_at else "NOT HEALED",
-            )
-            for t, d in sorted(missing)
-        ],
+        [(t, str(d), _short(why.get((t, d), "")), _when(healed_at.get((t, d)))) for t, d in sorted(missing)],
     )
 
 

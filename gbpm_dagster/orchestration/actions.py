@@ -23,7 +23,7 @@ from gbpm_dagster.console.failures import CannotWork
 from gbpm_dagster.console.show import day_bars
 from gbpm_dagster.orchestration import launch, services
 from gbpm_dagster.orchestration.ask import choose, days_of, open_runtime, runs_of, settlement_days
-from gbpm_dagster.orchestration.checks import last_gaps, store
+from gbpm_dagster.orchestration.checks import last_verdict, store
 from gbpm_dagster.orchestration.healing import FAILS, plan_healing
 from gbpm_dagster.orchestration.instance import fail_orphans, open_instance
 from gbpm_dagster.orchestration.internal import days_in_flight
@@ -131,7 +131,7 @@ def _in_part(instance: dg.DagsterInstance, result: CheckResult, days: Sequence[d
     summary = f"{span} only: {result.summary}"
     if result.check != "gaps":
         return replace(result, summary=summary)
-    others = [d for d in last_gaps(instance, result.table) or () if d not in set(days)]
+    others = [d for d in last_verdict(instance, result.table) or () if d not in set(days)]
     return replace(result, summary=summary, missing=tuple(sorted({*result.missing, *others})))
 
 

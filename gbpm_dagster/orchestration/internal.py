@@ -14,7 +14,20 @@ import dagster as dg
 from dagster import RunsFilter
 from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as CheckStatus
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
+
+__all__ = [
+    "HEAL_TAG",
+    "RUNNING",
+    "CheckStatus",
+    "backfill_request",
+    "days_asked",
+    "days_in_flight",
+    "healing_since",
+    "healing_under_way",
+    "look_at_backfills_every",
+]
 
 HEAL_TAG = "gbpm/heal"
 RUNNING = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
@@ -59,6 +72,18 @@ def look_at_backfills_every(seconds: int) -> None:
     controller.DEFAULT_DAEMON_INTERVAL_SECONDS = seconds
 
 
+def days_asked(backfill: PartitionBackfill) -> dict[str, set[date]]:
+    """The days a backfill is for, a table; snapshots as date.min."""
+    if not backfill.is_asset_backfill or not backfill.asset_backfill_data:
+        return {}
+    target = backfill.asset_backfill_data.target_subset
+    partitioned = {
+        key.to_user_string(): {date.fromisoformat(k) for k in subset.get_partition_keys()}
+        for key, subset in target.partitions_subsets_by_asset_key.items()
+    }
+    return partitioned | {key.to_user_string(): {date.min} for key in target.non_partitioned_asset_keys}
+
+
 def days_in_flight(instance: dg.DagsterInstance) -> dict[str, set[date]]:
     """The days that backfills and runs which have not ended are asking for, a table; snapshots as date.min.
 
@@ -66,12 +91,8 @@ def days_in_flight(instance: dg.DagsterInstance) -> dict[str, set[date]]:
     """
     found: dict[str, set[date]] = defaultdict(set)
     for backfill in instance.get_backfills(filters=BulkActionsFilter(statuses=RUNNING)):
-        if backfill.is_asset_backfill and backfill.asset_backfill_data:
-            target = backfill.asset_backfill_data.target_subset
-            for key, subset in target.partitions_subsets_by_asset_key.items():
-                found[key.to_user_string()] |= {date.fromisoformat(k) for k in subset.get_partition_keys()}
-            for key in target.non_partitioned_asset_keys:
-                found[key.to_user_string()].add(date.min)
+        for table, days in days_asked(backfill).items():
+            found[table] |= days
     for run in instance.get_runs(filters=RunsFilter(statuses=NOT_FINISHED_STATUSES)):
         for key in run.asset_selection or ():
             found[key.to_user_string()] |= _days_of(run.tags)

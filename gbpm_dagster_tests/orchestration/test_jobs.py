@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
 
 from gbpm_dagster.orchestration.assets import REASON_TAG
-from gbpm_dagster.orchestration.checks import last_gaps, store
+from gbpm_dagster.orchestration.checks import failed_gaps, last_gaps, last_verdict, store
 from gbpm_dagster.orchestration.launch import QUIET
 from gbpm_dagster.orchestration.runtime import CHECKS
 from gbpm_dagster_tests.orchestration.conftest import Home, HomeMaker, days
@@ -73,6 +73,33 @@ def test_a_planned_check_is_unknown_not_passed(home: HomeMaker) -> None:
     here.instance.create_run_for_job(job.get_subset(asset_selection={dg.AssetKey("bmrs_mid")}))
     assert last_gaps(here.instance, "bmrs_mid") is None
     assert last_gaps(here.instance, "bmrs_costs")
+
+
+def test_a_run_that_was_ended_hides_no_verdict(home: HomeMaker) -> None:
+    """Nor does one under way from those who ask what was said last."""
+    here = home(replay=False)
+    store(here.instance, here.runtime.checks(which=("gaps",)))
+    job = here.defs.resolve_implicit_global_asset_job_def().get_subset(asset_selection={dg.AssetKey("bmrs_mid")})
+    week = days("2024-01-01", "2024-01-08")
+    for _ in range(30):
+        run = here.instance.create_run_for_job(job)
+        assert last_gaps(here.instance, "bmrs_mid") is None
+        assert last_verdict(here.instance, "bmrs_mid") == week
+        here.instance.report_run_failed(run, "killed")
+    assert last_gaps(here.instance, "bmrs_mid") == week
+
+
+def test_what_gap_checks_have_failed_for_stays_known_when_it_is_healed(home: HomeMaker) -> None:
+    here = home(GBPM_NOW="2024-01-02T23:30:00Z", GBPM_DATASETS="bmrs_mid")
+    store(here.instance, here.runtime.checks(which=("gaps",)))
+    began = datetime.now(UTC)
+    assert failed_gaps(here.instance, "bmrs_mid", began) == {}  # before it
+    here.load("bmrs_mid", "2024-01-01")
+    store(here.instance, here.runtime.checks(which=("gaps",)))
+    here.load("bmrs_mid", "2024-01-02")
+    store(here.instance, here.runtime.checks(which=("gaps",)))
+    assert last_gaps(here.instance, "bmrs_mid") == []
+    assert failed_gaps(here.instance, "bmrs_mid", began) == {days("2024-01-02")[0]: "late: never asked"}
 
 
 @pytest.mark.parametrize(
