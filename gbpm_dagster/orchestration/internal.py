@@ -35,7 +35,7 @@ RUNNING = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionSta
 
 def backfill_request(
     days: Mapping[str, Sequence[date]],
-    partitions: Mapping[str, dg.DailyPartitionsDefinition | dg.StaticPartitionsDefinition | None],
+    partitions: Mapping[str, dg.DailyPartitionsDefinition | None],
     tags: Mapping[str, str],
 ) -> dg.RunRequest:
     """One run request that becomes ONE backfill of exactly those days (snapshots: of the asset)."""

@@ -6,14 +6,15 @@ Belongs here: the partitions definition of a dataset, neighbours in it. Not here
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 
 import dagster as dg
 
 from gbpm_dagster.catalogue.model import Dataset, Grain
+from gbpm_dagster.market.calendar import days as all_days
 from gbpm_dagster.quality.expected import Scope, wanted_days
-from gbpm_dagster.settings import Settings
+from gbpm_dagster.settings import LONDON, Settings
 
 ONE = timedelta(days=1)
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -21,36 +22,34 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 
 
 @cache
-def london_days(first: date, last: date | None) -> dg.DailyPartitionsDefinition:
-    """London days from `first` to `last`, or to today (in progress) when that is None."""
-    if last is None:
-        return dg.DailyPartitionsDefinition(start_date=first.isoformat(), timezone="Europe/London", end_offset=1)
-    end = last + timedelta(days=1)
+def london_days(first: date, last: date | None, without: tuple[date, ...] = ()) -> dg.DailyPartitionsDefinition:
+    """London days from `first` to `last`, or to today (in progress) when that is None, but for those in `without`."""
     return dg.DailyPartitionsDefinition(
-        start_date=first.isoformat(), end_date=end.isoformat(), timezone="Europe/London", end_offset=0
+        start_date=first.isoformat(),
+        end_date=(last + ONE).isoformat() if last else None,
+        timezone=LONDON.key,
+        end_offset=0 if last else 1,
+        exclusions=[datetime.combine(day, time(), LONDON) for day in without],
     )
 
 
-@cache
-def only_days(days: tuple[date, ...]) -> dg.StaticPartitionsDefinition:
-    """Those days and no others: of a home that has a scope, so that no day is called missing that nobody wants."""
-    return dg.StaticPartitionsDefinition([d.isoformat() for d in days])
-
-
-Partitions = dg.DailyPartitionsDefinition | dg.StaticPartitionsDefinition
-
-
-def partitions_of(dataset: Dataset, settings: Settings, scope: Scope | None = None) -> Partitions | None:
+def partitions_of(
+    dataset: Dataset, settings: Settings, scope: Scope | None = None
+) -> dg.DailyPartitionsDefinition | None:
     """The partitions of a table; None for snapshots.
 
-    London days from the later of GBPM_HISTORY_START and the table's first day; with a scope, the days of it.
+    London days from the later of GBPM_HISTORY_START and the table's first day; with a scope, the days of it and no
+    others, so that no day is called missing that nobody wants.
     """
     if dataset.grain is Grain.SNAPSHOT:
         return None
-    if scope is not None:
-        return only_days(tuple(wanted_days(dataset, settings.history_start, settings.today(), scope)))
-    first = max(settings.history_start, dataset.first_day)
-    return london_days(first, settings.today() if settings.now else None)
+    if scope is None:
+        first = max(settings.history_start, dataset.first_day)
+        return london_days(first, settings.today() if settings.now else None)
+    wanted = wanted_days(dataset, settings.history_start, settings.today(), scope)
+    if not wanted:
+        return london_days(settings.today(), settings.today() - ONE)
+    return london_days(wanted[0], wanted[-1], tuple(sorted({*all_days(wanted[0], wanted[-1])} - {*wanted})))
 
 
 def spans(days: Iterable[date], among: Sequence[date] | None = None) -> list[list[date]]:

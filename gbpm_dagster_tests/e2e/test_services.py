@@ -28,7 +28,8 @@ from gbpm_dagster.settings import Settings
 from gbpm_dagster.warehouse.home import HomeInUse
 from gbpm_dagster_tests.e2e import test_ui
 
-WEEK = ("2024-01-01", "2024-01-07")
+WEEK, LONG_DAY = ("2024-01-01", "2024-01-07"), ("2024-10-27", "2024-10-27")
+PERIODS = 7 * 48 + 50
 TABLES = ("bmrs_costs", "bmrs_mid", "bmrs_indo")
 WITHHELD = [
     {"table": "bmrs_mid", "day": "2024-01-04", "kind": "day"},
@@ -54,12 +55,12 @@ def replay() -> Iterator[ReplayServer]:
 @pytest.fixture
 def environ(tmp_path: Path, replay: ReplayServer) -> dict[str, str]:
     scope = tmp_path / "scope.json"
-    scope.write_text(json.dumps({table: [WEEK] for table in TABLES}))
+    scope.write_text(json.dumps({table: [WEEK, LONG_DAY] for table in TABLES}))
     return {
         "GBPM_HOME": str(tmp_path / "home"),
         "GBPM_STATE_DIR": str(tmp_path / "state"),
         "GBPM_SCOPE_FILE": str(scope),
-        "GBPM_NOW": "2024-01-08T12:00:00Z",
+        "GBPM_NOW": "2024-10-28T12:00:00Z",
         "GBPM_HISTORY_START": "2022-01-01",
         "GBPM_DATASETS": "",
         "GBPM_PORT": "0",
@@ -90,14 +91,14 @@ def test_a_gap_is_found_healed_once_and_shown(environ: dict[str, str]) -> None:
         ]
         healing = _healed(instance, runtime)
 
-        assert len(done.runs) == 1  # three tables, one week: one run
+        assert len(done.runs) == 1  # three tables, the same days, none wanted in between: one run
         assert _asked(healing) == {table: {day.isoformat()} for table, day in MISSED.items()}
         assert {table: _planned(instance, table) for table in TABLES} == dict.fromkeys(TABLES, 0)
         assert _first_verdicts(instance) == {table: [day.isoformat()] for table, day in MISSED.items()}
         for table in TABLES:
             assert set(runtime.coverage(runtime.named([table])[0])["state"]) == {"complete"}
         held = runtime.lake.evidence().group_by("table").agg(pl.col("rows").sum()).sort("table").rows()
-        assert held == [("bmrs_costs", 7 * 48), ("bmrs_indo", 7 * 48), ("bmrs_mid", 7 * 48 * 2)]  # mid: two providers
+        assert held == [("bmrs_costs", PERIODS), ("bmrs_indo", PERIODS), ("bmrs_mid", 2 * PERIODS)]  # two providers
         assert not up.ended()
         test_ui.look(up.url, healing.backfill_id)
 

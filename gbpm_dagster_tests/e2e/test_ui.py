@@ -45,8 +45,8 @@ def look(url: str, healing: str) -> None:
 
         see("/asset-groups", "prices", "demand")
         see("/assets/bmrs_costs?view=overview", "Imbalance (system) prices", "systemSellPrice", "GBP/MWh")
-        see("/assets/bmrs_costs?view=partitions", "2024-01-05", "Materialized (7)", "Missing (0)", "Failed (0)")
-        see("/assets/bmrs_costs?view=checks&checkDetail=gaps", "7 of 7 days complete", "Passed")
+        see("/assets/bmrs_costs?view=partitions", "2024-01-05", "Materialized (8)", "Missing (0)", "Failed (0)")
+        see("/assets/bmrs_costs?view=checks&checkDetail=gaps", "8 of 8 days complete", "Passed")
         page.get_by_text("Execution history").first.click()
         page.get_by_text("Failed").first.wait_for()  # the verdict before the healing
         see("/runs?view=backfills", healing, "gbpm/heal: gaps", "heal")

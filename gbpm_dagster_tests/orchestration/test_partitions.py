@@ -82,14 +82,33 @@ def test_a_home_with_a_scope_has_its_days_and_no_others() -> None:
     scope = {"bmrs_costs": [(first[0], first[-1]), (last[0], date(2024, 2, 1))], "ref_bmunits": [(last[0], last[0])]}
     here = settings("2024-01-09T12:00:00Z")
     found = partitions_of(get("bmrs_costs"), here, scope)
-    assert found is not None
+    assert type(found) is dg.DailyPartitionsDefinition  # as live
     assert found.get_partition_keys() == ["2024-01-05", "2024-01-06", "2024-01-09"]
+    assert not found.has_partition_key("2024-01-07")
     assert partitions_of(get("ref_bmunits"), here, scope) is None
     nothing = partitions_of(get("bmrs_mid"), here, scope)
     assert nothing is not None
     assert nothing.get_partition_keys() == []
     span = found.get_partition_keys_in_range(dg.PartitionKeyRange("2024-01-05", "2024-01-09"))
     assert span == found.get_partition_keys()
+    whole = found.subset_with_partition_keys(span)
+    assert whole.get_partition_key_ranges(found) == [dg.PartitionKeyRange("2024-01-05", "2024-01-09")]  # one run
+    rest = whole - found.subset_with_partition_keys(["2024-01-06"])
+    assert list(rest.get_partition_keys()) == ["2024-01-05", "2024-01-09"]
+
+
+@given(st.sets(CLOSE_DAY, min_size=1), st.data())
+def test_a_scope_with_any_holes_leaves_its_days_in_order(among: set[date], data: st.DataObject) -> None:
+    """Over a clock change, and for any set of missing days: what Dagster gives back is what was asked."""
+    here, keys = settings("2024-06-01T12:00:00Z"), [d.isoformat() for d in sorted(among)]
+    found = partitions_of(get("bmrs_costs"), here, {"bmrs_costs": [(d, d) for d in among]})
+    assert found is not None
+    assert (found.get_partition_keys(), found.get_num_partitions()) == (keys, len(keys))
+    some = sorted(data.draw(st.sets(st.sampled_from(keys))))
+    subset = found.subset_with_partition_keys(some)
+    assert (sorted(subset.get_partition_keys()), len(subset)) == (some, len(some))
+    left = found.subset_with_partition_keys(keys) - subset
+    assert sorted(left.get_partition_keys()) == sorted(set(keys) - set(some))
 
 
 @given(DAYS | CLOSE)
