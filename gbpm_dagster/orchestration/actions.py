@@ -115,9 +115,9 @@ def check(names: Sequence[str], first: str | None, last: str | None) -> list[Che
     runtime = open_runtime()
     datasets = runtime.named(names)
     days = days_of(runtime, datasets, bool(names), first, last)
-    results = runtime.checks(datasets, days=lambda d: days[d.table])
+    in_part = bool(first or last)
+    results = runtime.checks(datasets, days=lambda d: days[d.table], anew=in_part)
     with open_instance(runtime.settings) as instance:
-        in_part = bool(first or last)
         store(instance, [_in_part(instance, r, days[r.table]) if in_part else r for r in results])
     return results
 

@@ -125,15 +125,21 @@ class Runtime:
         datasets: Sequence[Dataset] | None = None,
         which: Collection[str] = CHECKS,
         days: Callable[[Dataset], Sequence[date]] | None = None,
+        anew: bool = False,
     ) -> list[CheckResult]:
-        """Run checks over the wanted (or given) days of those tables."""
+        """Run checks over the wanted (or given) days of those tables.
+
+        Rows of days that have not changed since validity last read them are not read again, unless anew.
+        """
         from gbpm_dagster.quality.checks import run_checks
+        from gbpm_dagster.quality.judged import Judged
 
         chosen = self.datasets if datasets is None else datasets
         wanted = {d.table: list((days or self.wanted)(d)) for d in chosen}
         # A pinned clock is not the data's: a value after it is no fault of the clock (decision 18).
         recorded = self.scope is not None or self.settings.now is not None
-        return run_checks(self.lake, chosen, wanted, self.settings.clock(), which, recorded)
+        judged = Judged(self.settings.home / "state" / "judged", self.settings.today())
+        return run_checks(self.lake, chosen, wanted, self.settings.clock(), which, recorded, judged, anew)
 
     def source(self) -> ElexonSource:
         from gbpm_dagster.elexon.source import ElexonSource

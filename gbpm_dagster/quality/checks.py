@@ -5,8 +5,9 @@ Belongs here: running checks and what to do when one cannot run. Not here: any r
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 
 import polars as pl
 
@@ -15,6 +16,7 @@ from gbpm_dagster.quality.coverage import coverage
 from gbpm_dagster.quality.duplicates import check_duplicates
 from gbpm_dagster.quality.freshness import check_freshness
 from gbpm_dagster.quality.gaps import check_gaps
+from gbpm_dagster.quality.judged import Judged
 from gbpm_dagster.quality.result import ALL, DUPLICATES, ERROR, FRESHNESS, GAPS, VALIDITY, CheckResult
 from gbpm_dagster.quality.validity import check_validity
 from gbpm_dagster.warehouse.protocol import Warehouse, WarehouseError
@@ -37,10 +39,13 @@ def run_checks(
     now: datetime,
     which: Collection[str] = ALL,
     recorded: bool = False,
+    judged: Judged | None = None,
+    anew: bool = False,
 ) -> list[CheckResult]:
     """Checks of many tables, table by table in the order of ALL.
 
-    wanted: the days of each table. A check that cannot read its table fails with the reason; the others still run.
+    wanted: the days of each table. judged, anew: see `check_validity`. A check that cannot read its table fails with
+    the reason; the others still run.
     ValueError if `which` names a check there is not.
     """
     unknown = sorted(set(which) - set(ALL))
@@ -55,27 +60,17 @@ def run_checks(
         days = wanted.get(dataset.table, ())
         if GAPS in which:
             found.append(check_gaps(dataset, coverage(dataset, days, evidence, attempts, now, recorded)))
-        found.extend(_others(warehouse, dataset, days, now, which, recorded))
+        readers: dict[str, Callable[[], CheckResult]] = {
+            DUPLICATES: partial(check_duplicates, warehouse, dataset, days, judged, anew),
+            VALIDITY: partial(check_validity, warehouse, dataset, days, recorded, judged, anew),
+            FRESHNESS: partial(check_freshness, warehouse, dataset, now, days, recorded),
+        }
+        found += [_tried(dataset, check, run) for check, run in readers.items() if check in which]
     return found
 
 
-def _others(
-    warehouse: Warehouse,
-    dataset: Dataset,
-    days: Sequence[date],
-    now: datetime,
-    which: Collection[str],
-    recorded: bool,
-) -> Iterator[CheckResult]:
-    for check in (DUPLICATES, VALIDITY, FRESHNESS):
-        if check not in which:
-            continue
-        try:
-            if check == DUPLICATES:
-                yield check_duplicates(warehouse, dataset, days)
-            elif check == VALIDITY:
-                yield check_validity(warehouse, dataset, days, recorded)
-            else:
-                yield check_freshness(warehouse, dataset, now, days, recorded)
-        except WarehouseError as error:
-            yield CheckResult(dataset.table, check, False, ERROR, f"could not be checked: {error}")
+def _tried(dataset: Dataset, check: str, run: Callable[[], CheckResult]) -> CheckResult:
+    try:
+        return run()
+    except WarehouseError as error:
+        return CheckResult(dataset.table, check, False, ERROR, f"could not be checked: {error}")

@@ -5,6 +5,7 @@ Belongs here: counting stored rows and keys. Not here: the SQL texts (`sql`).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -13,6 +14,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Grain, Kind
 from gbpm_dagster.quality import sql
+from gbpm_dagster.quality.judged import Judged, Offence, fingerprint
 from gbpm_dagster.quality.result import (
     DUPLICATES,
     ERROR,
@@ -48,34 +50,59 @@ def view_hides_rows(dataset: Dataset) -> bool:
     return versioned_by_day or "DEL" in dataset.version_order
 
 
-def check_duplicates(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> CheckResult:
+def check_duplicates(
+    warehouse: Warehouse, dataset: Dataset, days: Sequence[date], judged: Judged | None = None, anew: bool = False
+) -> CheckResult:
     """Natural keys stored more than once (nulls equal, unit fallback applied), and days whose evidence differs.
 
     A snapshot table is checked over all its snapshots. Severity ERROR. Raises WarehouseError if it cannot be read.
+    judged: remembers the days without fault; while their evidence is as then and so many rows are there as it claims,
+    their keys are not counted again (for some weeks). anew: count the keys of all days.
     """
     evidence = _evidence(warehouse, dataset, days)
     if evidence.is_empty():
         return nothing_to_check(dataset.table, DUPLICATES, "nothing is stored for the wanted days yet")
     wanted = sorted(set(days) | set(evidence["day"].to_list()))
-    stored = _counts(warehouse, dataset, wanted, evidence)
+    rules = fingerprint((sql, sys.modules[__name__]), dataset.key, dataset.unit_fallback) if judged else ""
+    known = judged.known(DUPLICATES, dataset.table, rules, evidence) if judged and not anew else {}
+    same = _as_claimed(warehouse, dataset, evidence, sorted(known))
+    unread = sorted({*wanted} - {*same["day"]})
+    before, stored = evidence, pl.concat([same, _counts(warehouse, dataset, unread, evidence)]).sort("day")
     differing = _differing(evidence, stored)
     if differing:  # a writer may stand between data and evidence: look a second time before saying so
         evidence = _evidence(warehouse, dataset, days)
         again = _counts(warehouse, dataset, differing, evidence)
         stored = pl.concat([stored.filter(~pl.col("day").is_in(differing)), again]).sort("day")
         differing = _differing(evidence, stored)
+    if judged and unread:
+        clean = stored.filter(pl.col("rows") == pl.col("keys"))["day"].to_list()
+        found: dict[date, dict[str, Offence]] = {d: {} for d in {*unread} & {*clean} - {*differing}}
+        after = _evidence(warehouse, dataset, days)
+        judged.learn(DUPLICATES, dataset.table, rules, found, before, after)
     repeated = _repeated(warehouse, dataset, wanted, stored)
     return _result(dataset, evidence, stored, differing, repeated)
 
 
 def _evidence(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> pl.DataFrame:
-    columns = ("day", "rows", "distinct_keys")
+    columns = ("day", "rows", "distinct_keys", "content_hash")
     if dataset.grain is Grain.SNAPSHOT:
         return warehouse.evidence([dataset.table]).select(columns)
     if not days:
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.Int64))
     found = warehouse.evidence([dataset.table], min(days), max(days)).select(columns)
     return found.filter(pl.col("day").is_in(list(days)))
+
+
+def _as_claimed(warehouse: Warehouse, dataset: Dataset, evidence: pl.DataFrame, days: Sequence[date]) -> pl.DataFrame:
+    """Of those days the ones with as many rows as their evidence claims: day, rows, keys (as claimed)."""
+    if not days:
+        return pl.DataFrame(schema=_COUNTS)
+    there = warehouse.count_rows(dataset, days[0], days[-1]).select("day", there="rows")
+    claims = evidence.filter(pl.col("day").is_in(days)).select("day", "rows", keys="distinct_keys")
+    both = claims.join(there, on="day", how="left", maintain_order="left")
+    return both.filter(pl.col("rows") == pl.col("there").fill_null(0)).select(
+        pl.col(n).cast(t) for n, t in _COUNTS.items()
+    )
 
 
 def _counts(warehouse: Warehouse, dataset: Dataset, days: Sequence[date], evidence: pl.DataFrame) -> pl.DataFrame:

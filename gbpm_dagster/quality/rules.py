@@ -5,6 +5,7 @@ Belongs here: rules (market/domain.md 8.2). Not here: reading rows or wording re
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Kind
+from gbpm_dagster.market import calendar
 from gbpm_dagster.market.calendar import HALF_HOUR, day_bounds, periods_in_day
+from gbpm_dagster.quality.judged import fingerprint
 from gbpm_dagster.quality.result import ERROR, WARN
 from gbpm_dagster.warehouse.protocol import DAY, INSTANT, POLARS_TYPE
 
@@ -77,6 +80,13 @@ def schema(dataset: Dataset) -> pa.DataFrameSchema:
         checks=[pa.Check(_predicate(r.ok), name=r.name, error=r.name) for r in rules_for(dataset)],
         name=dataset.table,
     )
+
+
+def print_of(dataset: Dataset) -> str:
+    """Changes whenever a row of the table could be judged otherwise: with its columns, its rules or this code."""
+    columns = [(c.name, str(POLARS_TYPE[c.kind])) for c in dataset.columns]
+    rules = [(r.name, r.severity, r.meaning, r.ok.meta.serialize().hex()) for r in rules_for(dataset)]
+    return fingerprint((calendar, sys.modules[__name__]), columns, sorted(required(dataset)), rules)
 
 
 def _predicate(ok: pl.Expr) -> Callable[[Any], pl.LazyFrame]:

@@ -1,18 +1,20 @@
 """The check of validity: stored rows against the pandera schema of their table.
 
-Belongs here: reading rows in bounded batches and collecting offenders. Not here: the rules (`rules`).
+Belongs here: reading rows in bounded batches and collecting offenders. Not here: the rules (`rules`), what is
+remembered between two checks (`judged`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Grain
+from gbpm_dagster.quality.judged import Judged, Offence, plain_rows
 from gbpm_dagster.quality.result import (
     ERROR,
     SAMPLE,
@@ -23,7 +25,7 @@ from gbpm_dagster.quality.result import (
     count,
     nothing_to_check,
 )
-from gbpm_dagster.quality.rules import required, rules_for, schema, with_calendar
+from gbpm_dagster.quality.rules import print_of, required, rules_for, schema, with_calendar
 from gbpm_dagster.warehouse.protocol import DAY, Warehouse
 
 if TYPE_CHECKING:
@@ -33,21 +35,6 @@ BATCH_ROWS = 1_000_000
 """Rows validated at once: bounds memory (about 300 MB for the widest tables)."""
 
 TYPES, NULL_KEY = "types", "key not null"
-
-
-@dataclass(slots=True)
-class Offence:
-    """Rows that break one rule: how many, and the first few."""
-
-    severity: str
-    meaning: str
-    rows: int = 0
-    sample: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, rows: int, sample: pl.DataFrame) -> None:
-        self.rows += rows
-        room = SAMPLE - len(self.sample)
-        self.sample += [{k: _plain(v) for k, v in row.items()} for row in sample.head(room).iter_rows(named=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +47,55 @@ class _Aside:
 
 
 def check_validity(
-    warehouse: Warehouse, dataset: Dataset, days: Sequence[date], recorded: bool = False
+    warehouse: Warehouse,
+    dataset: Dataset,
+    days: Sequence[date],
+    recorded: bool = False,
+    judged: Judged | None = None,
+    anew: bool = False,
 ) -> CheckResult:
     """Types, keys and the market's rules over the stored rows of the days; rows in quarantine are a warning, and so
     are columns that answers did not have, except of recordings (they may be restored; then details name them).
 
     Severity ERROR for types, keys and calendar, WARN for ranges. Of a snapshot table the newest list is checked.
+    judged: remembers what was found; a day whose evidence and rules are as then is not read again (for some weeks),
+    and what was found on it is said again. anew: read every row of the days all the same.
     Raises WarehouseError if the rows cannot be read.
     """
-    evidence = warehouse.evidence([dataset.table]).select("day", "rows", "absent_columns")
-    held = dict(zip(evidence["day"].to_list(), evidence["rows"].to_list(), strict=True))
+    evidence = warehouse.evidence([dataset.table]).select("day", "rows", "content_hash", "absent_columns")
+    held = dict(evidence.select("day", "rows").iter_rows())
     wanted = [max(held)] if dataset.grain is Grain.SNAPSHOT and held else sorted(set(days) & held.keys())
     if not wanted:
         return nothing_to_check(dataset.table, VALIDITY, "nothing is stored for the wanted days yet")
+    table, rules = dataset.table, print_of(dataset) if judged else ""
+    known = judged.known(VALIDITY, table, rules, evidence) if judged and not anew else {}
+    unread = [day for day in wanted if day not in known]
+    fresh = _read(warehouse, dataset, unread, held)
+    if judged and unread:
+        judged.learn(VALIDITY, table, rules, fresh, before=evidence, after=warehouse.evidence([table]))
+    found = {day: judgement.offences for day, judgement in known.items()} | fresh
     offences: dict[str, Offence] = {}
-    rows = 0
-    for part in batches(wanted, held, BATCH_ROWS):
-        frame = warehouse.read(dataset, part[0], part[-1], columns=[*dataset.names, DAY])
-        frame = frame.filter(pl.col(DAY).is_in(part))
-        rows += len(frame)
-        inspect(dataset, frame, offences)
+    for day in wanted:
+        for name, said in found[day].items():
+            offences.setdefault(name, Offence(said.severity, said.meaning)).add(said.rows, said.sample)
     aside = _Aside(_quarantined(warehouse, dataset, wanted), _absent(dataset, evidence, wanted), recorded)
-    return _result(dataset, rows, len(wanted), offences, aside)
+    return _result(dataset, sum(held[day] for day in wanted), len(wanted), len(unread), offences, aside)
 
 
-def inspect(dataset: Dataset, rows: pl.DataFrame, offences: dict[str, Offence]) -> None:
-    """Validate one eager frame (dataset's columns and `_day`) and add what is wrong to `offences`, by rule name."""
+def _read(
+    warehouse: Warehouse, dataset: Dataset, days: Sequence[date], held: Mapping[date, int]
+) -> dict[date, dict[str, Offence]]:
+    """What the rows of each of those days break, by rule; an empty dict for a day that is clean."""
+    found: dict[date, dict[str, Offence]] = {}
+    for part in batches(days, held, BATCH_ROWS):
+        frame = warehouse.read(dataset, part[0], part[-1], columns=[*dataset.names, DAY])
+        broken = inspect(dataset, frame.filter(pl.col(DAY).is_in(part)))
+        found |= {day: broken.get(day, {}) for day in part}
+    return found
+
+
+def inspect(dataset: Dataset, rows: pl.DataFrame) -> dict[date, dict[str, Offence]]:
+    """Validate one eager frame (dataset's columns and `_day`): the days on which something is wrong, by rule name."""
     from pandera.errors import SchemaErrors  # slow to import
 
     try:
@@ -95,28 +105,43 @@ def inspect(dataset: Dataset, rows: pl.DataFrame, offences: dict[str, Offence]) 
     try:
         schema(dataset).validate(frame, lazy=True)
     except SchemaErrors as errors:
-        _collect(dataset, frame, errors, offences)
+        return _collect(dataset, frame, errors)
+    return {}
 
 
-def _collect(dataset: Dataset, frame: pl.DataFrame, errors: SchemaErrors, offences: dict[str, Offence]) -> None:
+def _collect(dataset: Dataset, frame: pl.DataFrame, errors: SchemaErrors) -> dict[date, dict[str, Offence]]:
     """Pandera says which rules are broken; the rows are found again to count and show them exactly."""
     by_reason: dict[str, list[SchemaError]] = {}
     for error in errors.schema_errors:
         by_reason.setdefault(error.reason_code.name if error.reason_code else "", []).append(error)
-    for error in [*by_reason.get("WRONG_DATATYPE", ()), *by_reason.get("COLUMN_NOT_IN_DATAFRAME", ())]:
-        found = offences.setdefault(TYPES, Offence(ERROR, "a column is absent or of another type"))
-        found.add(len(frame), pl.DataFrame({"problem": [" ".join(str(error).split())[:200]]}))
+    found: dict[date, dict[str, Offence]] = {}
     if "SERIES_CONTAINS_NULLS" in by_reason:
         bad = frame.filter(pl.any_horizontal(pl.col(sorted(required(dataset))).is_null()))
-        found = offences.setdefault(NULL_KEY, Offence(ERROR, "a column of the natural key is null"))
-        found.add(len(bad), bad.select(dataset.names))
+        _add(found, NULL_KEY, ERROR, "a column of the natural key is null", bad.select(DAY, *dataset.names))
     broken = {str(getattr(e.check, "name", "")) for e in by_reason.get("DATAFRAME_CHECK", ())}
     for rule in rules_for(dataset):
         if rule.name in broken:
             bad = frame.filter(~rule.ok.fill_null(True))
-            offences.setdefault(rule.name, Offence(rule.severity, rule.meaning)).add(
-                len(bad), bad.select(dataset.names)
-            )
+            _add(found, rule.name, rule.severity, rule.meaning, bad.select(DAY, *dataset.names))
+    types = [*by_reason.get("WRONG_DATATYPE", ()), *by_reason.get("COLUMN_NOT_IN_DATAFRAME", ())]
+    for error in types or (errors.schema_errors if not found else ()):  # whatever it is, it is said
+        problem = pl.lit(" ".join(str(error).split())[:200]).alias("problem")
+        _add(found, TYPES, ERROR, "a column is absent or of another type", frame.select(DAY, problem), shown=1)
+    return found
+
+
+def _add(
+    found: dict[date, dict[str, Offence]],
+    name: str,
+    severity: str,
+    meaning: str,
+    bad: pl.DataFrame,
+    shown: int = SAMPLE,
+) -> None:
+    """bad: `_day` and what is shown of each row that breaks the rule."""
+    for day, rows in bad.partition_by(DAY, as_dict=True, include_key=False).items():
+        offence = found.setdefault(day[0], {}).setdefault(name, Offence(severity, meaning))
+        offence.add(rows.height, plain_rows(rows.head(shown)))
 
 
 def _quarantined(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> dict[str, int]:
@@ -135,14 +160,12 @@ def _absent(dataset: Dataset, evidence: pl.DataFrame, days: Sequence[date]) -> d
     return {str(name): int(n) for name, n in sorted(found.iter_rows(), key=lambda c: (-c[1], c[0]))}
 
 
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def _result(dataset: Dataset, rows: int, days: int, offences: dict[str, Offence], aside: _Aside) -> CheckResult:
+def _result(
+    dataset: Dataset, rows: int, days: int, read: int, offences: dict[str, Offence], aside: _Aside
+) -> CheckResult:
     worst_first = sorted(offences.items(), key=lambda o: (o[1].severity != ERROR, -o[1].rows, o[0]))
     said = [f"{count(o.rows, 'row')}: {o.meaning}" for _, o in worst_first]
-    details: dict[str, Any] = {"days": days, "rows": rows}
+    details: dict[str, Any] = {"days": days, "rows": rows, "days read": read}
     if worst_first:
         details["offences"] = {
             name: {"severity": o.severity, "meaning": o.meaning, "rows": o.rows, "first": o.sample}

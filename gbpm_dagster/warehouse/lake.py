@@ -115,6 +115,13 @@ class Lake(Warehouse):
             rows = frame.select(list(needed)).collect()
         return merge.with_keys(rows, dataset).sort(DAY, *merge.key_names(dataset)).select(wanted)
 
+    def count_rows(self, dataset: Dataset, start: date | None = None, end: date | None = None) -> pl.DataFrame:
+        """See Warehouse.count_rows."""
+        with explained(self.root / dataset.table, "reading the table"):
+            rows = self._rows(data_table(self.root, dataset), start, end)
+            counted = rows.group_by(pl.col(DAY).alias("day")).agg(pl.len().cast(pl.Int64).alias("rows"))
+            return counted.sort("day").collect()
+
     def vintages(self, dataset: Dataset, start: date | None = None, end: date | None = None) -> pl.DataFrame:
         """Superseded rows: stored_schema and `_superseded_at`, sorted by day and key."""
         with explained(self.root / f"{dataset.table}_vintages", "reading the table"):

@@ -198,6 +198,10 @@ class Warehouse(Protocol):
         """Current rows of partitions start..end (both included), `stored_schema` columns (or those asked)."""
         ...
 
+    def count_rows(self, dataset: Dataset, start: date | None = None, end: date | None = None) -> pl.DataFrame:
+        """How many rows the partitions start..end hold: columns day, rows. Cheap; days without rows are left out."""
+        ...
+
     def vintages(self, dataset: Dataset, start: date | None = None, end: date | None = None) -> pl.DataFrame:
         """Superseded rows: stored_schema and `_superseded_at`."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
+from hashlib import sha256
 from typing import Any
 
 import duckdb
@@ -73,6 +74,10 @@ def attempts(*rows: Mapping[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([dict(r) for r in rows], schema=ATTEMPT_SCHEMA)
 
 
+def _hash(rows: pl.DataFrame) -> str:
+    return sha256(repr(rows.rows()).encode()).hexdigest()
+
+
 class Memory:
     """A warehouse of frames: what `sql`, `read`, `evidence`, `attempts` and `quarantine` give is what was put in."""
 
@@ -87,8 +92,18 @@ class Memory:
         """Store rows (each with `_day`) and the evidence that goes with them."""
         frame = pl.DataFrame([dict(r) for r in rows], schema=stored_schema(dataset))
         self.tables[dataset.table] = frame
-        claims = [answer(dataset, day, fetched_at, rows=n) for day, n in frame.group_by("_day").len().iter_rows()]
-        self.answers = pl.concat([self.answers, evidence(*claims)])
+        claims = [
+            answer(
+                dataset,
+                day,
+                fetched_at,
+                rows=part.height,
+                content_hash=sha256(repr(part.rows()).encode()).hexdigest(),
+            )
+            for (day,), part in frame.partition_by("_day", as_dict=True).items()
+        ]
+        others = self.answers.filter(pl.col("table") != dataset.table)
+        self.answers = pl.concat([others, evidence(*claims)])
 
     def sql(self, query: str, *, dialect: str = "duckdb") -> pl.DataFrame:
         assert dialect == "duckdb"
@@ -115,6 +130,10 @@ class Memory:
         if end is not None:
             frame = frame.filter(pl.col("_day") <= end)
         return frame.select(list(columns) if columns else pl.all())
+
+    def count_rows(self, dataset: Dataset, start: date | None = None, end: date | None = None) -> pl.DataFrame:
+        frame = self.tables[dataset.table].filter(pl.col("_day").is_between(start or date.min, end or date.max))
+        return frame.group_by(day="_day").agg(rows=pl.len().cast(pl.Int64))
 
     def evidence(
         self, tables: Collection[str] | None = None, start: date | None = None, end: date | None = None

@@ -16,6 +16,7 @@ from gbpm_dagster.catalogue.registry import DATASETS
 from gbpm_dagster.elexon.decode import decode, partition_days
 from gbpm_dagster.quality.checks import ALL, CheckResult, run_checks
 from gbpm_dagster.quality.expected import load_scope, wanted_days
+from gbpm_dagster.quality.judged import Judged
 from gbpm_dagster.warehouse.lake import Lake
 from gbpm_dagster.warehouse.protocol import Arrival
 from gbpm_dagster_tests.quality.helpers import utc
@@ -91,6 +92,26 @@ def test_rows_written_behind_the_lakes_back_are_found(tmp_path: Path) -> None:
     assert result.details["rows too many"] == 1
     assert result.details["repeated keys"][0]["settlementPeriod"] == 7
     assert [d["day"] for d in result.details["evidence differs"]] == ["2024-01-05"]
+
+
+def test_days_are_read_again_when_what_is_stored_of_them_changes(tmp_path: Path) -> None:
+    lake, days, judged = Lake(tmp_path / "lake"), recorded(COSTS), Judged(tmp_path / "judged", NOW.date())
+
+    def valid() -> tuple[bool, int]:
+        (found,) = run_checks(lake, [COSTS], WANTED, NOW, ["validity"], True, judged)
+        return found.passed, found.details["days read"]
+
+    store(lake, COSTS, days)
+    assert (valid(), valid()) == ((True, len(days)), (True, 0))
+    day = date(2024, 1, 5)
+    wrong = days[day].with_columns(pl.col("systemSellPrice") + 1, pl.col("createdDateTime") + timedelta(hours=1))
+    store(lake, COSTS, {day: wrong}, NOW + timedelta(hours=1))
+    assert (valid(), valid()) == ((False, 1), (False, 0))
+    lake.compact()
+    assert valid() == (False, 0)
+    right = wrong.with_columns(pl.col("systemSellPrice") - 1, pl.col("createdDateTime") + timedelta(hours=1))
+    store(lake, COSTS, {day: right}, NOW + timedelta(hours=2))
+    assert (valid(), valid()) == ((True, 1), (True, 0))
 
 
 def test_a_row_published_again_on_the_next_day_differs_from_nothing(tmp_path: Path) -> None:
