@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 from platformdirs import user_state_path
 from pydantic import Field, ValidationError, field_validator
@@ -18,9 +17,9 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gbpm_dagster.elexon.address import printable, wrong
+from gbpm_dagster.market.calendar import london_day
 
 LIVE_BASE_URL = "https://data.elexon.co.uk/bmrs/api/v1"
-LONDON = ZoneInfo("Europe/London")
 
 
 class SettingsError(ValueError):
@@ -240,7 +239,7 @@ class Settings(BaseSettings):
 
     def today(self) -> date:
         """The London day of `clock()`."""
-        return self.clock().astimezone(LONDON).date()
+        return london_day(self.clock())
 
     @property
     def lake(self) -> Path:

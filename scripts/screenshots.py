@@ -74,31 +74,24 @@ def take(url: str, folder: Path) -> None:
         browser = play.chromium.launch(executable_path=_browser(), headless=True, args=OPTIONS)
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(WAIT_MS)
-        table = f"{url}/assets/bmrs_costs"
+
+        def shot(address: str, words: str, name: str) -> None:
+            page.goto(f"{url}{address}")
+            page.get_by_text(words).first.wait_for()
+            _shot(page, folder / name)
 
         page.goto(f"{url}/asset-groups")
         page.locator("foreignObject >> text=prices >> visible=true").first.click()
         page.get_by_text("100% filled").first.wait_for()
         _shot(page, folder / "asset-graph.png")
-
-        page.goto(f"{table}?view=overview")
-        page.get_by_text("System sell price").first.wait_for()
-        _shot(page, folder / "table.png")
-
-        page.goto(f"{table}?view=partitions&partition=2024-01-05")
-        page.get_by_text("exact duplicates").first.wait_for()
-        _shot(page, folder / "table-partitions.png")
-
-        page.goto(f"{table}?view=checks&checkDetail=gaps")
-        page.get_by_text("days complete").first.wait_for()
-        _shot(page, folder / "table-checks.png")
+        table = "/assets/bmrs_costs?view="
+        shot(f"{table}overview", "System sell price", "table.png")
+        shot(f"{table}partitions&partition=2024-01-05", "exact duplicates", "table-partitions.png")
+        shot(f"{table}checks&checkDetail=gaps", "days complete", "table-checks.png")
         page.get_by_text("Execution history").first.click()
         page.get_by_text("Failed").first.wait_for()
         _shot(page, folder / "check-failed-then-passed.png")
-
-        page.goto(f"{url}/runs?view=backfills")
-        page.get_by_text("gbpm/heal: gaps").first.wait_for()
-        _shot(page, folder / "healing.png")
+        shot("/runs?view=backfills", "gbpm/heal: gaps", "healing.png")
         browser.close()
 
 

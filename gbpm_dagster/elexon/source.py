@@ -60,6 +60,35 @@ class Batch:
     url: str
     retries: int
 
+    @classmethod
+    def of(
+        cls,
+        window: Window,
+        decoded: Decoded,
+        placed: Sorted,
+        *,
+        requests: int,
+        bytes: int,
+        received_at: datetime,
+        url: str,
+    ) -> Batch:
+        """What was decoded and sorted of one answer, and how it came."""
+        return cls(
+            window=window,
+            rows=placed.rows,
+            fetched=decoded.fetched,
+            outside=placed.outside,
+            quarantined=placed.quarantined,
+            drift=placed.drift,
+            absent_columns=decoded.absent_columns,
+            unknown_columns=decoded.unknown_columns,
+            requests=requests,
+            bytes=bytes,
+            received_at=received_at,
+            url=url,
+            retries=requests - 1,
+        )
+
 
 @dataclass(slots=True)
 class _Answer:
@@ -145,7 +174,15 @@ class ElexonSource:
         except SourceError as error:
             error.tries, error.seconds = tries.count, time.monotonic() - tries.started
             raise
-        return _batch(window, answer, tries.count)
+        return Batch.of(
+            window,
+            answer.decoded,
+            answer.sorted,
+            requests=tries.count,
+            bytes=answer.bytes,
+            received_at=answer.received_at,
+            url=answer.url,
+        )
 
     async def _answer(self, dataset: Dataset, window: Window, tries: _Tries) -> _Answer:
         retrying = AsyncRetrying(
@@ -250,23 +287,4 @@ def _outside(dataset: Dataset, window: Window, answer: _Answer) -> RowsOutsideWi
             f"{placed.strays:,} of {answer.decoded.fetched:,} rows from {answer.url} lie outside the window asked "
             f"for: by {dataset.endpoint.selects} they are of {placed.stray_span}"
         ),
-    )
-
-
-def _batch(window: Window, answer: _Answer, requests: int) -> Batch:
-    decoded, placed = answer.decoded, answer.sorted
-    return Batch(
-        window=window,
-        rows=placed.rows,
-        fetched=decoded.fetched,
-        outside=placed.outside,
-        quarantined=placed.quarantined,
-        drift=placed.drift,
-        absent_columns=decoded.absent_columns,
-        unknown_columns=decoded.unknown_columns,
-        requests=requests,
-        bytes=answer.bytes,
-        received_at=answer.received_at,
-        url=answer.url,
-        retries=requests - 1,
     )

@@ -24,8 +24,9 @@ from gbpm_dagster.orchestration.internal import (
 from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.quality.healing import HEAL, Decision, Limits, decide
+from gbpm_dagster.quality.states import FAILING
 
-FAILS = ("partial", "late", "missing")
+FAILS = tuple(state.value for state in FAILING)
 
 
 def still_missing(

@@ -6,18 +6,16 @@ Belongs here: when things run by themselves. Not here: what they do.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.market.calendar import LONDON
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.checks import store
 from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
 from gbpm_dagster.orchestration.settlement import ASSET_JOB, build_runs_schedule
-
-LONDON = "Europe/London"
 
 
 def _check_job(name: str, which: Sequence[str], description: str) -> dg.JobDefinition:
@@ -84,35 +82,39 @@ def build_schedules(
 ) -> list[dg.ScheduleDefinition]:
     """02:00 backfill of yesterday, 04:00 upkeep, 05:00 settlement runs, 08:00 gap check, freshness every 15 minutes
     (Europe/London)."""
-    running = dg.DefaultScheduleStatus.RUNNING
     return [
         _daily_backfill(datasets, runtime),
         build_runs_schedule(datasets, runtime),
-        dg.ScheduleDefinition(
-            name="gap_check_0800",
-            job=jobs["gap_check"],
-            cron_schedule="0 8 * * *",
-            execution_timezone=LONDON,
-            default_status=running,
-            description="08:00 London: look for gaps in the whole history; the healer takes what fails.",
+        _schedule(
+            "gap_check_0800",
+            jobs["gap_check"],
+            "0 8 * * *",
+            "08:00 London: look for gaps in the whole history; the healer takes what fails.",
         ),
-        dg.ScheduleDefinition(
-            name="freshness_15_min",
-            job=jobs["freshness_check"],
-            cron_schedule="*/15 * * * *",
-            execution_timezone=LONDON,
-            default_status=running,
-            description="Every 15 minutes: is the newest value of every table young enough.",
+        _schedule(
+            "freshness_15_min",
+            jobs["freshness_check"],
+            "*/15 * * * *",
+            "Every 15 minutes: is the newest value of every table young enough.",
         ),
-        dg.ScheduleDefinition(
-            name="upkeep_0400",
-            job=jobs["upkeep"],
-            cron_schedule="0 4 * * *",
-            execution_timezone=LONDON,
-            default_status=running,
-            description="04:00 London: keep the lake's files few and its old versions a week.",
+        _schedule(
+            "upkeep_0400",
+            jobs["upkeep"],
+            "0 4 * * *",
+            "04:00 London: keep the lake's files few and its old versions a week.",
         ),
     ]
+
+
+def _schedule(name: str, job: dg.JobDefinition, cron: str, description: str) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        name=name,
+        job=job,
+        cron_schedule=cron,
+        execution_timezone=LONDON.key,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
 
 
 def _daily_backfill(datasets: Sequence[Dataset], runtime: Runtime) -> dg.ScheduleDefinition:
@@ -122,13 +124,13 @@ def _daily_backfill(datasets: Sequence[Dataset], runtime: Runtime) -> dg.Schedul
         name="daily_backfill_0200",
         job_name=ASSET_JOB,  # the one job that may hold tables with different first days
         cron_schedule="0 2 * * *",
-        execution_timezone=LONDON,
+        execution_timezone=LONDON.key,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="02:00 London: fetch yesterday of every table and today's reference lists.",
     )
     def daily_backfill(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
         # A tick that is caught up later asks for the yesterday of its own night, in London.
-        night = context.scheduled_execution_time.astimezone(ZoneInfo(LONDON)).date()
+        night = context.scheduled_execution_time.astimezone(LONDON).date()
         yesterday = (runtime.settings.today() if runtime.settings.now else night) - timedelta(days=1)
         together: dict[object, list[Dataset]] = defaultdict(list)
         for dataset in datasets:

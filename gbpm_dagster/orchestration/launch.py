@@ -104,7 +104,7 @@ def _in_process(
     definitions = build_definitions(settings, replace(Runtime(settings), listener=heard))
     job = definitions.resolve_implicit_global_asset_job_def()
     for dataset in sorted(datasets, key=lambda d: (d.importance, d.table)):
-        for days in spans(work[dataset.table], _among(runtime, dataset)):
+        for days in spans(work[dataset.table], runtime.among(dataset)):
             tags = {REASON_TAG: reason, PID_TAG: str(os.getpid())}
             if is_daily(dataset):
                 tags |= {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()}
@@ -147,7 +147,7 @@ def _through_services(
     services: str,
 ) -> Launched:
     launched, since = Launched(), datetime.now(UTC)
-    among = {table: _among(runtime, runtime.named([table])[0]) for table in work}
+    among = {table: runtime.among(runtime.named([table])[0]) for table in work}
     for tables, days in together(work, among):
         launched.backfills.append(_submit(services, tables, days, reason))
     try:
@@ -171,11 +171,6 @@ def _through_services(
     for backfill_id in launched.backfills:
         launched.runs += [r.run_id for r in instance.get_runs(RunsFilter(tags={BACKFILL_TAG: backfill_id}))]
     return launched
-
-
-def _among(runtime: Runtime, dataset: Dataset) -> list[date] | None:
-    """The days that are neighbours in a table's partitions, where they are not those of the calendar."""
-    return runtime.wanted(dataset) if runtime.scope is not None else None
 
 
 def together(

@@ -15,11 +15,11 @@ from gbpm_dagster.catalogue.compare import Difference
 from gbpm_dagster.catalogue.describe import LICENCE
 from gbpm_dagster.catalogue.verify import Verdict
 from gbpm_dagster.console.drift import NEXT, agreement
+from gbpm_dagster.market.calendar import LONDON
 from gbpm_dagster.orchestration.checks import to_dagster
 from gbpm_dagster.orchestration.describe import OWNERS
 from gbpm_dagster.orchestration.runtime import Runtime
 from gbpm_dagster.quality.result import ERROR, WARN, CheckResult
-from gbpm_dagster.settings import LONDON
 
 ASSET, CHECK, JOB = "elexon_openapi", "catalogue", "catalogue_verify"
 SHOWN = 200

@@ -12,9 +12,10 @@ from functools import cache
 import dagster as dg
 
 from gbpm_dagster.catalogue.model import Dataset, Grain
+from gbpm_dagster.market.calendar import LONDON
 from gbpm_dagster.market.calendar import days as all_days
 from gbpm_dagster.quality.expected import Scope, wanted_days
-from gbpm_dagster.settings import LONDON, Settings
+from gbpm_dagster.settings import Settings
 
 ONE = timedelta(days=1)
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"

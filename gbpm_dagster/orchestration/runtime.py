@@ -17,6 +17,7 @@ from gbpm_dagster.catalogue import DATASETS, get
 from gbpm_dagster.catalogue.model import Dataset, Grain, Tier
 from gbpm_dagster.ingest.caps import CapStore
 from gbpm_dagster.quality.expected import load_scope, wanted_days
+from gbpm_dagster.quality.result import ALL as CHECKS
 from gbpm_dagster.settings import Settings, SettingsError
 from gbpm_dagster.warehouse.home import open_home
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from gbpm_dagster.quality.run_calendar import Published
     from gbpm_dagster.warehouse.lake import Lake
     from gbpm_dagster.warehouse.protocol import Outcome
-
-CHECKS = ("gaps", "duplicates", "validity", "freshness")
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,10 @@ class Runtime:
     def wanted(self, dataset: Dataset) -> list[date]:
         """The days this home should hold of a table."""
         return wanted_days(dataset, self.settings.history_start, self.settings.today(), self.scope)
+
+    def among(self, dataset: Dataset) -> list[date] | None:
+        """The days that are neighbours in a table's partitions, where they are not those of the calendar."""
+        return self.wanted(dataset) if self.scope is not None else None
 
     def coverage(self, dataset: Dataset, days: Sequence[date] | None = None) -> pl.DataFrame:
         """The state of each wanted (or given) day: see quality.coverage."""

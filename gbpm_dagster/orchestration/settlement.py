@@ -12,6 +12,7 @@ from datetime import date
 import dagster as dg
 
 from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.market.calendar import LONDON
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.internal import days_in_flight
 from gbpm_dagster.orchestration.partitions import RANGE_END, RANGE_START, partitions_of, spans
@@ -52,7 +53,7 @@ def build_runs_schedule(datasets: Sequence[Dataset], runtime: Runtime) -> dg.Sch
         name="settlement_runs_0500",
         job_name=ASSET_JOB,  # the one job that may hold tables with different first days
         cron_schedule="0 5 * * *",
-        execution_timezone="Europe/London",
+        execution_timezone=LONDON.key,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="05:00 London: fetch again the days whose settlement run (II, SF, R1, R2, R3, RF) has come.",
     )
@@ -88,7 +89,6 @@ def _runs(
     for refetch in found:
         dataset = by_name[refetch.table]
         partitions = partitions_of(dataset, runtime.settings, runtime.scope)
-        among = runtime.wanted(dataset) if runtime.scope is not None else None
-        for span in spans(refetch.days, among):
+        for span in spans(refetch.days, runtime.among(dataset)):
             together[refetch.run, tuple(span), partitions].append(dataset)
     return [(run, list(span), group) for (run, span, _), group in together.items()]

@@ -24,6 +24,7 @@ from gbpm_dagster.quality.result import (
     batches,
     count,
     nothing_to_check,
+    plain,
 )
 from gbpm_dagster.warehouse.protocol import DAY, Warehouse
 
@@ -162,8 +163,7 @@ def _repeated(
         found = warehouse.sql(sql.repeated_keys(dataset, suspects, within_day=within, limit=SAMPLE))
     if found.is_empty():
         return 0, []
-    sample = [{k: _plain(v) for k, v in row.items()} for row in found.drop("groups", "extra").iter_rows(named=True)]
-    return int(found["extra"][0]), sample
+    return int(found["extra"][0]), plain(found.drop("groups", "extra").iter_rows(named=True))
 
 
 def _repeated_read(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> pl.DataFrame:
@@ -178,10 +178,6 @@ def _repeated_read(warehouse: Warehouse, dataset: Dataset, days: Sequence[date])
         groups=pl.len(),
         extra=(pl.col("n").cast(pl.Int64) - 1).sum(),
     ).head(SAMPLE)
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def _result(
@@ -206,9 +202,7 @@ def _result(
         details |= {"rows too many": extra, "repeated keys": sample}
     if differing:
         compared = _compared(evidence, stored).head(LISTED_DAYS)
-        details["evidence differs"] = [
-            {k: _plain(v) for k, v in row.items()} for row in compared.iter_rows(named=True)
-        ]
+        details["evidence differs"] = plain(compared.iter_rows(named=True))
     if unknown:
         details["rows without evidence"] = [d.isoformat() for d in unknown[:LISTED_DAYS]]
     if not passed:

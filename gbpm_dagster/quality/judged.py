@@ -123,12 +123,3 @@ def _packed(rules: str, days: Mapping[date, Judgement]) -> bytes:
 def _judgement(content_hash: str, offences: Mapping[str, Mapping[str, Any]], read_on: str) -> Judgement:
     found = {name: Offence(**said) for name, said in offences.items()}
     return Judgement(content_hash, found, date.fromisoformat(read_on))
-
-
-def plain_rows(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    """The first few rows as JSON has them."""
-    return [{name: _plain(value) for name, value in row.items()} for row in rows.head(SAMPLE).iter_rows(named=True)]
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -80,3 +80,8 @@ def batches(days: Sequence[date], rows: Mapping[date, int], limit: int) -> list[
             found.append([day])
             size = rows.get(day, 0)
     return found
+
+
+def plain(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with the values JSON has: times and dates as text."""
+    return [{k: v if isinstance(v, str | int | float | bool | None) else str(v) for k, v in r.items()} for r in rows]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Grain
-from gbpm_dagster.quality.judged import Judged, Offence, plain_rows
+from gbpm_dagster.quality.judged import Judged, Offence
 from gbpm_dagster.quality.result import (
     ERROR,
     SAMPLE,
@@ -24,6 +24,7 @@ from gbpm_dagster.quality.result import (
     batches,
     count,
     nothing_to_check,
+    plain,
 )
 from gbpm_dagster.quality.rules import print_of, required, rules_for, schema, with_calendar
 from gbpm_dagster.warehouse.protocol import DAY, Warehouse
@@ -141,7 +142,7 @@ def _add(
     """bad: `_day` and what is shown of each row that breaks the rule."""
     for day, rows in bad.partition_by(DAY, as_dict=True, include_key=False).items():
         offence = found.setdefault(day[0], {}).setdefault(name, Offence(severity, meaning))
-        offence.add(rows.height, plain_rows(rows.head(shown)))
+        offence.add(rows.height, plain(rows.head(shown).iter_rows(named=True)))
 
 
 def _quarantined(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> dict[str, int]:

@@ -9,33 +9,16 @@ from pathlib import Path
 import pytest
 
 from gbpm_dagster.demo.replay import ReplayServer
-from gbpm_dagster.demo.replay_recordings import RECORDINGS
-from gbpm_dagster.orchestration.instance import open_instance
-from gbpm_dagster.settings import Settings
 from gbpm_dagster_tests.console.driver import Gbpm, environment
 from gbpm_dagster_tests.console.faults import FaultySource, faulty
 
-SERVED = ("bmrs_mid", "bmrs_indo", "bmrs_itsdo", "ref_bmunits")
 MakeGbpm = Callable[..., Gbpm]
 
 
 @pytest.fixture(scope="session")
-def new_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new home's `dagster` folder: its tables take a second to make, and no time to copy."""
-    folder = tmp_path_factory.mktemp("instance")
-    with open_instance(Settings.load({"GBPM_HOME": str(folder)})) as instance:
-        instance.get_runs()
-    return folder / "dagster"
-
-
-@pytest.fixture(scope="session")
-def replay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayServer]:
+def replay(recordings: Path) -> Iterator[ReplayServer]:
     """The recordings of the few tables used here, over HTTP."""
-    folder = tmp_path_factory.mktemp("recordings")
-    for file in RECORDINGS.glob("*.ndjson.gz"):
-        if file.name.split(".")[0] in SERVED:
-            (folder / file.name).symlink_to(file)
-    with ReplayServer(folder) as server:
+    with ReplayServer(recordings) as server:
         yield server
 
 

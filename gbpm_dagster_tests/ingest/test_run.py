@@ -71,20 +71,14 @@ class FakeSource:
         decoded = decode(dataset, body)
         placed = sort_rows(dataset, window, decoded)
         return self.spoil(
-            Batch(
-                window=window,
-                rows=placed.rows,
-                fetched=decoded.fetched,
-                outside=placed.outside,
-                quarantined=placed.quarantined,
-                drift=placed.drift,
-                absent_columns=decoded.absent_columns,
-                unknown_columns=decoded.unknown_columns,
+            Batch.of(
+                window,
+                decoded,
+                placed,
                 requests=1,
                 bytes=len(body),
                 received_at=NOON + timedelta(seconds=len(self.asked)),
                 url=f"fake {window}",
-                retries=0,
             )
         )
 

@@ -14,7 +14,6 @@ import dagster as dg
 import pytest
 
 from gbpm_dagster.demo.replay import ReplayServer
-from gbpm_dagster.demo.replay_recordings import RECORDINGS
 from gbpm_dagster.demo.withhold import Withholding
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.build import build_definitions
@@ -66,25 +65,6 @@ class Home:
 
 
 HomeMaker = Callable[..., Home]
-
-
-@pytest.fixture(scope="session")
-def new_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new home's `dagster` folder: its tables take a second to make, and no time to copy."""
-    folder = tmp_path_factory.mktemp("instance")
-    with open_instance(Settings.load({"GBPM_HOME": str(folder)})) as instance:
-        instance.get_runs()
-    return folder / "dagster"
-
-
-@pytest.fixture(scope="session")
-def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The recordings of the few tables used here."""
-    folder = tmp_path_factory.mktemp("recordings")
-    for file in RECORDINGS.glob("*.ndjson.gz"):
-        if file.name.split(".")[0] in (*TABLES.split(","), "ref_bmunits"):
-            (folder / file.name).symlink_to(file)
-    return folder
 
 
 @pytest.fixture

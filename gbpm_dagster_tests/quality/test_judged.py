@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from gbpm_dagster.catalogue import DATASETS
-from gbpm_dagster.catalogue.model import Dataset, Kind
+from gbpm_dagster.catalogue.model import Kind
 from gbpm_dagster.market.calendar import days, sp_bounds
 from gbpm_dagster.quality import rules
 from gbpm_dagster.quality.checks import CheckResult, check_duplicates, check_validity
@@ -38,14 +37,8 @@ class Watched(Memory):
         super().__init__()
         self.read_days: list[date] = []
 
-    def read(
-        self,
-        dataset: Dataset,
-        start: date | None = None,
-        end: date | None = None,
-        columns: Collection[str] | None = None,
-    ) -> pl.DataFrame:
-        frame = super().read(dataset, start, end, columns)
+    def read(self, *args: Any, **more: Any) -> pl.DataFrame:
+        frame = super().read(*args, **more)
         self.read_days += frame["_day"].unique().sort().to_list()
         return frame
 
