@@ -17,6 +17,7 @@ from gbpm_dagster.quality.freshness import check_freshness
 from gbpm_dagster.quality.gaps import check_gaps
 from gbpm_dagster.quality.result import ALL, DUPLICATES, ERROR, FRESHNESS, GAPS, VALIDITY, CheckResult
 from gbpm_dagster.quality.validity import check_validity
+from gbpm_dagster.quality.witness import counts
 from gbpm_dagster.warehouse.protocol import Warehouse, WarehouseError
 
 __all__ = [
@@ -47,14 +48,15 @@ def run_checks(
     if unknown:
         raise ValueError(f"there is no check {unknown[0]!r}: the checks are {', '.join(ALL)}")
     tables = [d.table for d in datasets]
-    evidence = attempts = pl.DataFrame()
+    evidence = attempts = said = pl.DataFrame()
     if GAPS in which and tables:
         evidence, attempts = warehouse.evidence(tables), warehouse.attempts(tables)
+        said = counts(warehouse, datasets)
     found: list[CheckResult] = []
     for dataset in datasets:
         days = wanted.get(dataset.table, ())
         if GAPS in which:
-            found.append(check_gaps(dataset, coverage(dataset, days, evidence, attempts, now, recorded)))
+            found.append(check_gaps(dataset, coverage(dataset, days, evidence, attempts, now, recorded, said)))
         found.extend(_others(warehouse, dataset, days, now, which, recorded))
     return found
 
