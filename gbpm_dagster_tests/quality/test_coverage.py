@@ -276,6 +276,38 @@ def test_an_empty_period_of_bid_offer_data_among_full_ones_is_missed() -> None:
     assert one(bod, DAY, full, attempts(), LATER)["state"] == "complete"
 
 
+def test_a_day_of_forecasts_asked_before_it_ended_is_not_whole() -> None:
+    ndf, end = DATASETS["bmrs_ndf"], day_bounds(DAY)[1]
+    half = evidence(answer(ndf, DAY, end - timedelta(hours=12), rows=200))
+    row = one(ndf, DAY, half, attempts(), LATER)
+    assert row["state"] == "missing" and "before the day had ended" in row["reason"]
+    assert one(ndf, DAY, half, attempts(), end)["state"] == "not_due"
+    whole = evidence(answer(ndf, DAY, end, rows=200))
+    assert one(ndf, DAY, whole, attempts(), LATER)["state"] == "complete"
+
+
+def test_a_day_of_forecasts_with_fewer_rows_than_all_around_it_is_doubtful() -> None:
+    ndf = DATASETS["bmrs_ndf"]
+
+    def partial(*rows: int, first: date = DAY, recorded: bool = False) -> list[int]:
+        wanted = days(first, first + timedelta(days=len(rows) - 1))
+        held = evidence(*(answer(ndf, d, LATER, rows=n) for d, n in zip(wanted, rows, strict=True)))
+        found = coverage(ndf, wanted, held, attempts(), LATER, recorded)
+        return [i for i, state in enumerate(found["state"]) if state == "partial"]
+
+    assert partial(450, 450, 450, 450, 447) == [4]
+    assert partial(447, 450, 450, 450, 450) == [0]  # the first day has those after it
+    assert partial(450, 450, 450, 447) == []  # three are too few to tell
+    assert partial(450, 449, 448, 447, 446, 445, 444) == []  # no size is the regular one
+    assert partial(450, 450, 450, 450, 460, 460, 460) == []  # a grid that has grown
+    assert partial(450, 450, 450, 450, 447, recorded=True) == []
+    assert partial(*[450] * 5, 438, 438, 450, first=SHORT - timedelta(days=6)) == []  # the clock change and its eve
+    held = evidence(*(answer(ndf, d, LATER, rows=450) for d in days(DAY, DAY + timedelta(days=4))),
+                    answer(ndf, DAY + timedelta(days=5), LATER, rows=447))  # fmt: skip
+    row = one(ndf, DAY + timedelta(days=5), held, attempts(), LATER)
+    assert "447 rows, where the days around it have 450 each: asked again" in row["reason"]
+
+
 # The same by hand, slot by slot: what the frames must equal.
 
 
