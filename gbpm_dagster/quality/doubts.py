@@ -16,6 +16,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Grain, Rule
 from gbpm_dagster.market.calendar import periods_in_day
+from gbpm_dagster.quality.result import count
 from gbpm_dagster.quality.states import PROOF_SPAN, runs
 from gbpm_dagster.quality.witness import AGREES
 
@@ -34,6 +35,8 @@ def doubts(
     """Days in doubt and why (day, doubt).
 
     - Rows in quarantine, where the rule does not count every row (events, rows by unit): they are not stored.
+    - Two rows of one key and version with unlike values: at most one is right. Not where most days have such rows, as
+      the key is then not the source's.
     - Events with a floor for every period (BOD): a period without rows among others with rows.
     - Not in a home of recordings, which may be restored: columns the answer did not have, of those that Elexon's
       document never lets be null and those that other days have (unless the path leaves out what is null); and a day
@@ -46,7 +49,7 @@ def doubts(
     if dataset.grain is not Grain.DAILY or held.is_empty():
         return pl.DataFrame(schema=SCHEMA)
     found: dict[date, list[str]] = {}
-    parts = [_quarantined(dataset, held), _hollow(dataset, held)]
+    parts = [_quarantined(dataset, held), _clashing(held), _hollow(dataset, held)]
     if not recorded:
         parts += [_absent(dataset, held), _uneven(dataset, held)]
     for part in parts:
@@ -77,7 +80,15 @@ def _quarantined(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, s
     if counts_every_row(dataset):
         return
     for day, n in held.filter(pl.col("quarantined") > 0).select("day", "quarantined").iter_rows():
-        yield day, f"{n} row{'s' if n > 1 else ''} in quarantine"
+        yield day, f"{count(n, 'row')} in quarantine"
+
+
+def _clashing(held: pl.DataFrame) -> Iterator[tuple[date, str]]:
+    some = held.filter(pl.col("clashes") > 0)
+    if some.height > max(OUTWEIGHED, held.filter(pl.col("rows") > 0).height / 2):
+        return
+    for day, n in some.select("day", "clashes").iter_rows():
+        yield day, f"unlike rows of {count(n, 'key')} in one answer"
 
 
 def _absent(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
