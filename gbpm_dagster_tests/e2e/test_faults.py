@@ -5,21 +5,16 @@ The long form, 10 tables x 60 days through `gbpm backfill`, is scripts/soak_faul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 
 from gbpm_dagster.catalogue import get
 from gbpm_dagster.market.calendar import days
-from gbpm_dagster.orchestration.runtime import Runtime
 from gbpm_dagster.quality.witness import TABLE as COUNTS
-from gbpm_dagster.settings import Settings
-from gbpm_dagster.warehouse.lake import Lake
-from gbpm_dagster.warehouse.protocol import Outcome
 from gbpm_dagster_tests.e2e.faulty import (
     TABLES,
     Named,
@@ -29,6 +24,7 @@ from gbpm_dagster_tests.e2e.faulty import (
     until_nothing_changes,
 )
 from gbpm_dagster_tests.e2e.standin import StandIn, absent, running
+from gbpm_dagster_tests.e2e.test_truth import Home
 from gbpm_dagster_tests.e2e.truth import Verdict, compare
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(bool(absent()), reason=absent() or "-")]
@@ -49,47 +45,11 @@ def server(started: StandIn) -> StandIn:
     return started
 
 
-class Home:
-    """A home that loads from the stand-in, without Dagster."""
-
-    def __init__(self, server: StandIn, folder: Path) -> None:
-        self.server = server
-        self.environment = {
-            "GBPM_HOME": str(folder / "home"),
-            "ELEXON_BASE_URL": server.base_url,
-            "GBPM_NOW": "2024-04-14T12:00:00Z",
-            "GBPM_HISTORY_START": "2024-03-25",
-            "GBPM_STATE_DIR": str(folder / "state"),
-            "ELEXON_MAX_REQUESTS_PER_SECOND": "10000",
-            "ELEXON_BACKOFF_SECONDS": "0.01",
-            "ELEXON_TIMEOUT_SECONDS": "3",
-        }
-
-    def lake(self) -> Lake:
-        return Runtime(Settings.load(self.environment)).lake
-
-    def asker(self, span: tuple[date, date]) -> Callable[[Sequence[str], bool], Named]:
-        return lambda tables, missing: self.load(tables, span, missing)
-
-    def load(self, tables: Sequence[str], span: tuple[date, date], missing: bool = False) -> Named:
-        """Load the days (or those not complete); then what `gbpm backfill` names of each table, all being loaded."""
-        runtime, wanted = Runtime(Settings.load(self.environment)), days(*span)
-        failed: dict[str, dict[date, str]] = {}
-        for table in tables:
-            asked = list(self._named(runtime, table, wanted)) if missing else wanted
-            told = runtime.load(get(table), asked, run_id="r", reason="test") if asked else ()
-            failed[table] = {o.day: o.message for o in told if isinstance(o, Outcome) and not o.ok}
-        return {table: {**self._named(runtime, table, wanted), **failed[table]} for table in tables}
-
-    @staticmethod
-    def _named(runtime: Runtime, table: str, wanted: Sequence[date]) -> dict[date, str]:
-        states = runtime.coverage(get(table), wanted).filter(pl.col("state") != "complete")
-        return {r["day"]: f"{r['state']}: {r['reason']}" for r in states.iter_rows(named=True)}
-
-
 @pytest.fixture
-def home(server: StandIn, tmp_path: Path) -> Home:
-    return Home(server, tmp_path)
+def home(server: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Home:
+    made = Home(server, tmp_path, capsys)
+    made.environment |= {"GBPM_NOW": "2024-04-14T12:00:00Z", "ELEXON_TIMEOUT_SECONDS": "3"}
+    return made
 
 
 def words(results: Sequence[object]) -> list[str]:
@@ -98,7 +58,10 @@ def words(results: Sequence[object]) -> list[str]:
 
 def test_under_every_fault_a_day_is_the_truth_or_named_and_afterwards_all_is_the_truth(home: Home) -> None:
     def once(missing: bool = True, rules: Sequence[Mapping[str, Any]] = ()) -> Round:
-        return one_round(home.asker(SPAN), home.lake, home.server, SPAN, missing=missing, rules=rules)
+        def ask(tables: Sequence[str], missing: bool) -> Named:
+            return home.load(tables, *SPAN, missing=missing)
+
+        return one_round(ask, lambda: home.lake, home.server, SPAN, missing=missing, rules=rules)
 
     rules = every_fault(p=0.05, hang_p=0.005)
     first = once(missing=False, rules=rules)
@@ -120,8 +83,8 @@ def test_under_every_fault_a_day_is_the_truth_or_named_and_afterwards_all_is_the
 def test_rows_left_out_of_forecasts_are_seen_by_their_regular_size(home: Home, kind: str) -> None:
     table, hit = "bmrs_ndf", date(2024, 4, 10)
     home.server.faults({"kind": kind, "match": "^/datasets/ndf.*from=2024-04-09t23"})  # London midnight in summer
-    named = home.load([table], FORECASTS)[table]
+    named = home.load([table], *FORECASTS)[table]
     assert list(named) == [hit]
     assert ("447 rows, where the days around it have 450 each" if kind == "drop_rows" else "empty") in named[hit]
-    results = compare(home.lake(), get(table), days(*FORECASTS), home.server.get, named)
+    results = compare(home.lake, get(table), days(*FORECASTS), home.server.get, named)
     assert [r.day for r in results if r.verdict is not Verdict.EQUAL] == [hit]
