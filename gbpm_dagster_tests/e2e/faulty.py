@@ -72,8 +72,8 @@ BOALF_KEY = {"match": "^/datasets/boalf", "column": "acceptanceNumber"}
 """The stand-in's own choice there is bmUnit, which is not in the key and may be null: unseen (decision 14)."""
 
 
-def every_fault(p: float, hang_p: float) -> list[dict[str, Any]]:
-    """A rule a kind, each of which meets a request with probability p (hangs: hang_p)."""
+def every_fault(p: float, hang_p: float, seed: int = 0) -> list[dict[str, Any]]:
+    """A rule a kind, each of which meets a request with probability p (hangs: hang_p); which, the seed says."""
     rules = []
     for fault in (*TRANSPORT, *HANGING, *HARMLESS, *HARMFUL):
         share = hang_p if fault["kind"] == "hang" else p
@@ -81,7 +81,7 @@ def every_fault(p: float, hang_p: float) -> list[dict[str, Any]]:
             rules += [{**fault, "p": share, "match": "^/(?!datasets/boalf)"}, {**fault, "p": share, **BOALF_KEY}]
         else:
             rules.append({**fault, "p": share})
-    return [{**rule, "seed": n} for n, rule in enumerate(rules)]
+    return [{**rule, "seed": 100 * seed + n} for n, rule in enumerate(rules)]
 
 
 Named = dict[str, dict[date, str]]
@@ -95,6 +95,8 @@ class Round:
     named: Named
     results: list[DayResult]
     met: Counter[str]  # how many requests each kind of fault has met
+    requests: int
+    spoilt: int  # requests that met one or more
 
     @property
     def silent(self) -> list[DayResult]:
@@ -133,10 +135,12 @@ def one_round(
 ) -> Round:
     """Backfill the tables and the counts of their rows under those faults, then hold each day against the truth."""
     server.faults(*rules)
+    server.control("log/reset", {})
     named = ask([*TABLES, COUNTS], missing)
-    met = _fired(server)
+    met, log = _fired(server), server.log()
     server.faults()  # some of the truth is read from the paths themselves
-    return Round(named, list(_judge(lake(), server, span, named)), met)
+    results = list(_judge(lake(), server, span, named))
+    return Round(named, results, met, log["requests"], sum(log["faults"].values()))
 
 
 def _fired(server: StandIn) -> Counter[str]:
