@@ -35,8 +35,8 @@ def doubts(
     """Days in doubt and why (day, doubt).
 
     - Rows in quarantine, where the rule does not count every row (events, rows by unit): they are not stored.
-    - Two rows of one key and version with unlike values: at most one is right. Not where most days have such rows, as
-      the key is then not the source's.
+    - An answer that contradicts itself (`warehouse.contradictions`). Not where most days do: the key is then not the
+      source's.
     - Events with a floor for every period (BOD): a period without rows among others with rows.
     - Not in a home of recordings, which may be restored: columns the answer did not have, of those that Elexon's
       document never lets be null and those that other days have (unless the path leaves out what is null); and a day
@@ -49,7 +49,7 @@ def doubts(
     if dataset.grain is not Grain.DAILY or held.is_empty():
         return pl.DataFrame(schema=SCHEMA)
     found: dict[date, list[str]] = {}
-    parts = [_quarantined(dataset, held), _clashing(held), _hollow(dataset, held)]
+    parts = [_quarantined(dataset, held), _contradicting(held), _hollow(dataset, held)]
     if not recorded:
         parts += [_absent(dataset, held), _uneven(dataset, held)]
     for part in parts:
@@ -83,12 +83,12 @@ def _quarantined(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, s
         yield day, f"{count(n, 'row')} in quarantine"
 
 
-def _clashing(held: pl.DataFrame) -> Iterator[tuple[date, str]]:
-    some = held.filter(pl.col("clashes") > 0)
+def _contradicting(held: pl.DataFrame) -> Iterator[tuple[date, str]]:
+    some = held.filter(pl.col("contradictions") > 0)
     if some.height > max(OUTWEIGHED, held.filter(pl.col("rows") > 0).height / 2):
         return
-    for day, n in some.select("day", "clashes").iter_rows():
-        yield day, f"unlike rows of {count(n, 'key')} in one answer"
+    for day, n in some.select("day", "contradictions").iter_rows():
+        yield day, f"the answer contradicts itself in {count(n, 'row')}"
 
 
 def _absent(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:

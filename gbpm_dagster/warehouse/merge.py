@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 
 import polars as pl
 
@@ -106,17 +105,6 @@ def resolve(dataset: Dataset, rows: pl.DataFrame) -> Answer:
     distinct = _with_counts(counts.select(DAY), [("n", signatures)])
     raw = _with_counts(distinct, [("m", several)]).select(DAY, (pl.col("m") - pl.col("n")).alias("exact_duplicates"))
     return Answer(winners, losers, counts.join(raw, on=DAY, how="left"))
-
-
-def clashes(dataset: Dataset, answer: Answer) -> dict[date, int]:
-    """Keys that came with unlike rows of one version, by day: at most one of the rows can be right."""
-    if not answer.losers.height:
-        return {}
-    key = [DAY, *key_names(dataset)]
-    same = [*key, *rank_names(dataset)]
-    won, lost = (with_ranks(with_keys(f, dataset), dataset).select(same) for f in (answer.winners, answer.losers))
-    found = lost.join(won, on=same, how="semi", nulls_equal=True).unique(key)
-    return dict(found.group_by(DAY).len().iter_rows())
 
 
 def combine(dataset: Dataset, answer: Answer, stored: pl.DataFrame, asked: pl.DataFrame) -> Merged:

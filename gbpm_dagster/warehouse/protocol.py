@@ -64,7 +64,7 @@ EVIDENCE_SCHEMA: dict[str, Any] = {
     "superseded": pl.Int64,
     "exact_duplicates": pl.Int64,
     "quarantined": pl.Int64,
-    "clashes": pl.Int64,  # keys that came with unlike rows of one version; null: written before this was counted
+    "contradictions": pl.Int64,  # see warehouse.contradictions; null: written before they were counted
     "absent_columns": pl.List(pl.String),
     "unknown_columns": pl.List(pl.String),
     "slots": pl.List(SLOT),

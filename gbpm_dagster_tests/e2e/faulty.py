@@ -68,19 +68,11 @@ HARMFUL: tuple[dict[str, Any], ...] = (
 )
 """Answers that are wrong and look whole."""
 
-BOALF_KEY = {"match": "^/datasets/boalf", "column": "acceptanceNumber"}
-"""The stand-in's own choice there is bmUnit, which is not in the key and may be null: unseen (decision 14)."""
-
 
 def every_fault(p: float, hang_p: float, seed: int = 0) -> list[dict[str, Any]]:
     """A rule a kind, each of which meets a request with probability p (hangs: hang_p); which, the seed says."""
-    rules = []
-    for fault in (*TRANSPORT, *HANGING, *HARMLESS, *HARMFUL):
-        share = hang_p if fault["kind"] == "hang" else p
-        if fault.get("how") == "null_in_key":
-            rules += [{**fault, "p": share, "match": "^/(?!datasets/boalf)"}, {**fault, "p": share, **BOALF_KEY}]
-        else:
-            rules.append({**fault, "p": share})
+    faults = (*TRANSPORT, *HANGING, *HARMLESS, *HARMFUL)
+    rules = [{**fault, "p": hang_p if fault["kind"] == "hang" else p} for fault in faults]
     return [{**rule, "seed": 100 * seed + n} for n, rule in enumerate(rules)]
 
 

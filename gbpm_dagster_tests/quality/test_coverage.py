@@ -250,19 +250,19 @@ def test_rows_in_quarantine_make_a_day_of_events_partial_until_two_answers_a_day
     assert one(BOALF, DAY, quiet, attempts(), LATER)["state"] == "complete"  # domain.md 2.2 E: emptiness is legal
 
 
-def test_unlike_rows_of_one_key_make_a_day_doubtful_unless_most_days_have_them() -> None:
-    def states(clashes: list[int]) -> list[str]:
-        wanted = days(DAY, DAY + timedelta(days=len(clashes) - 1))
+def test_an_answer_that_contradicts_itself_is_doubtful_unless_most_do() -> None:
+    def states(odd: list[int]) -> list[str]:
+        wanted = days(DAY, DAY + timedelta(days=len(odd) - 1))
         held = evidence(
-            *(answer(MID, d, LATER, slots_of(d, 2), clashes=n) for d, n in zip(wanted, clashes, strict=True))
+            *(answer(MID, d, LATER, slots_of(d, 2), contradictions=n) for d, n in zip(wanted, odd, strict=True))
         )
         return coverage(MID, wanted, held, attempts(), LATER)["state"].to_list()
 
     assert states([1]) == ["partial"]
     assert states([0, 2, 1, 0]) == ["complete", "partial", "partial", "complete"]
     assert states([1] * 4) == ["complete"] * 4  # the key is not the source's: nothing to ask again for
-    held = evidence(answer(MID, DAY, LATER, slots_of(DAY, 2), clashes=1))
-    assert "unlike rows of 1 key in one answer: asked again" in one(MID, DAY, held, attempts(), LATER)["reason"]
+    held = evidence(answer(MID, DAY, LATER, slots_of(DAY, 2), contradictions=1))
+    assert "the answer contradicts itself in 1 row: asked again" in one(MID, DAY, held, attempts(), LATER)["reason"]
 
 
 def test_a_column_that_other_days_have_or_that_is_never_null_is_missed() -> None:

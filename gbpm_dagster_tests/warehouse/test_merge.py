@@ -88,25 +88,6 @@ def test_amendment_flags_rank_by_their_order_and_an_unknown_one_above_none() -> 
         assert merge.resolve(BOALF, stored(BOALF, rows, T0)).winners["amendmentFlag"].to_list() == [best]
 
 
-def test_unlike_rows_of_one_key_and_version_are_counted_and_vintages_are_not() -> None:
-    costs = [
-        cost_row(DAY, 1, 80.0, later(1)),
-        cost_row(DAY, 1, 90.0, later(2)),  # the next run
-        cost_row(DAY, 2, 80.0, later(1)),
-        cost_row(DAY, 2, 80.0, later(1)),  # the same again
-        cost_row(DAY, 3, 80.0, later(1)),
-        cost_row(DAY, 3, 81.0, later(1)),
-        cost_row(DAY, 3, 82.0, later(1)),
-    ]
-    assert merge.clashes(COSTS, merge.resolve(COSTS, stored(COSTS, costs, T0))) == {DAY: 1}
-    mid = [mid_row(DAY, 1), mid_row(DAY, 2), mid_row(DAY, 2, price=9.0)]
-    assert merge.clashes(MID, merge.resolve(MID, stored(MID, mid, T0))) == {DAY: 1}
-    assert merge.clashes(MID, merge.resolve(MID, stored(MID, mid[:2], T0))) == {}
-    boalf = {"acceptanceNumber": 1, "acceptanceTime": T0, "timeFrom": T0, "amendmentFlag": None, "bmUnit": "T_A"}
-    rows = [{**boalf, "levelTo": level} for level in (1, 2)]
-    assert list(merge.clashes(BOALF, merge.resolve(BOALF, stored(BOALF, rows, T0))).values()) == [1]
-
-
 def test_an_older_vintage_arriving_late_does_not_win_but_is_kept() -> None:
     now = stored(COSTS, [cost_row(DAY, 1, 95.0, later(10))], T0)
     merged = step(COSTS, stored(COSTS, [cost_row(DAY, 1, 80.0, later(1))], later(20)), now, later(20))
