@@ -344,6 +344,18 @@ class Dataset:
         the source's own count is to be compared with it (`oracle`)."""
         return self.completeness.rule is Rule.PERIODS or self.fills_periods or bool(self.oracle)
 
+    @property
+    def counts_every_row(self) -> bool:
+        """True where the rule of completeness leaves no row uncounted: one key a period and member, or a cadence."""
+        rule = self.completeness
+        counted = {"settlementDate", "settlementPeriod", "startTime", self.partition_field, rule.member_column}
+        return rule.rule is Rule.PERIODS and set(self.key) <= counted
+
+    @property
+    def counted_elsewhere(self) -> bool:
+        """True where only the source's own count (`oracle`) shows that rows of an answer are missing."""
+        return bool(self.oracle) and not self.counts_every_row
+
 
 @dataclass(frozen=True, slots=True)
 class Family:

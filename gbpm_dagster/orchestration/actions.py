@@ -31,7 +31,6 @@ from gbpm_dagster.orchestration.launch import Launched
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.orchestration.settlement import plan_refetches, reason_of
 from gbpm_dagster.quality.checks import CheckResult
-from gbpm_dagster.quality.doubts import counted_elsewhere
 from gbpm_dagster.quality.runs import Refetch
 from gbpm_dagster.quality.witness import TABLE as COUNTS
 from gbpm_dagster.settings import Settings
@@ -74,7 +73,7 @@ def backfill(
 
 def _uncounted(runtime: Runtime, days: Mapping[str, Sequence[date]]) -> list[str]:
     """A note if rows could be held against Elexon's own counts, and these were never asked for their days."""
-    tables = [table for table, asked in days.items() if asked and counted_elsewhere(DATASETS[table])]
+    tables = [table for table, asked in days.items() if asked and DATASETS[table].counted_elsewhere]
     if not tables or COUNTS not in {d.table for d in runtime.datasets}:
         return []
     known = set(runtime.lake.evidence([COUNTS])["day"].to_list())

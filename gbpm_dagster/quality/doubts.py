@@ -55,7 +55,7 @@ def doubts(
     for part in parts:
         for day, why in part:
             found.setdefault(day, []).append(why)
-    odd = judged.filter((pl.col("doubt") != "") & counted_elsewhere(dataset))
+    odd = judged.filter((pl.col("doubt") != "") & dataset.counted_elsewhere)
     counted = dict(odd.select("day", "doubt").iter_rows())
     laid = _confirmed(held, answers, [*found, *counted]) if found or counted else set()
     if not _counts_otherwise(judged, laid & counted.keys()):
@@ -64,20 +64,8 @@ def doubts(
     return pl.DataFrame([(d, "; ".join(w)) for d, w in found.items() if d not in laid], schema=SCHEMA, orient="row")
 
 
-def counts_every_row(dataset: Dataset) -> bool:
-    """Whether the rule of completeness leaves no row uncounted: one key a period and member, or a fixed cadence."""
-    rule = dataset.completeness
-    counted = {"settlementDate", "settlementPeriod", "startTime", dataset.partition_field, rule.member_column}
-    return rule.rule is Rule.PERIODS and set(dataset.key) <= counted
-
-
-def counted_elsewhere(dataset: Dataset) -> bool:
-    """Whether only the source's own count (data-status) shows that rows of an answer are missing."""
-    return bool(dataset.oracle) and not counts_every_row(dataset)
-
-
 def _quarantined(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
-    if counts_every_row(dataset):
+    if dataset.counts_every_row:
         return
     for day, n in held.filter(pl.col("quarantined") > 0).select("day", "quarantined").iter_rows():
         yield day, f"{count(n, 'row')} in quarantine"

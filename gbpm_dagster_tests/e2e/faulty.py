@@ -14,7 +14,6 @@ from typing import Any
 
 from gbpm_dagster.catalogue import get
 from gbpm_dagster.market.calendar import days
-from gbpm_dagster.quality.doubts import counted_elsewhere
 from gbpm_dagster.quality.witness import TABLE as COUNTS
 from gbpm_dagster.warehouse.lake import Lake
 from gbpm_dagster_tests.e2e.standin import StandIn
@@ -101,7 +100,7 @@ class Round:
 
     def uncounted(self, result: DayResult) -> bool:
         """Whether the day's rows could not be counted, and the day of the counts is named for it."""
-        return counted_elsewhere(get(result.table)) and result.day in self.named.get(COUNTS, {})
+        return get(result.table).counted_elsewhere and result.day in self.named.get(COUNTS, {})
 
     def tally(self) -> dict[str, Counter[str]]:
         """Days by verdict, of each table."""
