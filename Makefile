@@ -6,6 +6,7 @@ PYTHON ?= python3.13 python3.12 python3.11 python3
 WORKERS ?= 2
 KILLS ?= 300
 BACKFILL_KILLS ?= 20
+FAULT_DAYS ?= 60
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -38,9 +39,10 @@ check: $(DEV) ## ruff, mypy, import-linter, then the tests (WORKERS=2)
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not soak"
 
-soak: $(DEV) ## the long proofs: kill -9 at random moments (KILLS=300 BACKFILL_KILLS=20), tests marked soak
+soak: $(DEV) ## the long proofs: kill -9 (KILLS=300 BACKFILL_KILLS=20), every fault of a source (FAULT_DAYS=60), tests marked soak
 	$(BIN)/python scripts/soak_kill.py --kills $(KILLS)
 	$(BIN)/python scripts/soak_cli_kill.py --kills $(BACKFILL_KILLS)
+	$(BIN)/python scripts/soak_faults.py --days $(FAULT_DAYS)
 	$(BIN)/python -m pytest -m soak
 
 bench: $(DEV) ## every benchmark, one after the other

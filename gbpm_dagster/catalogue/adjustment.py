@@ -25,6 +25,7 @@ BMRS_DISBSAD = Dataset(
     published="per settlement period; revised",
     inferred=("first_day", "rows_per_day"),
     iris_code="DISBSAD",
+    oracle="DISBSAD",
     importance=4,
     notes=(
         "The price is cost over volume; cost may be null.",
@@ -104,6 +105,7 @@ BMRS_NETBSAD = Dataset(
     published="per settlement period; revised",
     inferred=("first_day",),
     iris_code="NETBSAD",
+    oracle="NETBSAD",
     importance=4,
     notes=("A resubmission replaces the row; the earlier one is a vintage.",),
     columns=columns(

@@ -42,6 +42,7 @@ BMRS_PN = Dataset(
     bytes_per_row=240,
     published="per settlement period, after gate closure",
     iris_code="PN",
+    oracle="PN",
     notes=(
         "/datasets/PN takes one settlement period a call; its stream takes a whole day.",
         "Units come and go: each period must have rows, not each unit.",
@@ -69,6 +70,7 @@ BMRS_BOD = Dataset(
     bytes_per_row=255,
     published="per settlement period, after gate closure",
     iris_code="BOD",
+    oracle="BOD",
     notes=(
         "Prices of about ±99,999 mean: do not use. Keep such pairs when you build the stack: without them every band shifts.",
         "Units need not submit, and pairs of zero are left out by the API.",
@@ -99,6 +101,7 @@ BMRS_BOALF = Dataset(
     bytes_per_row=330,
     published="event, minutes after acceptance",
     iris_code="BOALF",
+    oracle="BOALF",
     importance=4,
     notes=(
         "Acceptance numbers repeat over years and units: never key on the number alone.",

@@ -237,21 +237,27 @@ def complete(dataset: Dataset) -> str:
     """The rule that calls a day complete (domain.md 2.1)."""
     rule = dataset.completeness
     if rule.rule is Rule.DAILY:
-        return "at least one row each London day"
+        return "at least one row each London day, asked when it has ended; fewer than the days around it make it doubtful"
     if rule.rule is Rule.SNAPSHOT:
         return "one list a day; one with less than 95 % of the rows of the one before is held until confirmed"
     if rule.rule is Rule.EVENTS:
         text = "every window of the day was answered, even with no rows"
         if rule.floor:
             text += f"; fewer than {rule.floor:,} {_count_noun(rule.floor)} a day is reported as suspicious"
-        if dataset.counts_periods:
+        if dataset.fills_periods:
             text += "; a period without rows among periods with rows makes the day doubtful"
-        return text
+        return text + _counted(dataset)
     many = f"{rule.rows_per_period} rows" if rule.rows_per_period > 1 else "a row"
     text = f"each settlement period (46, 48 or 50 a day) has {many}"
     if rule.members:
         text += f" of every `{rule.member_column}` then in service ({len(rule.members)} known)"
-    return text + (f", with {_listed(rule.values)} not null" if rule.values else "")
+    return text + (f", with {_listed(rule.values)} not null" if rule.values else "") + _counted(dataset)
+
+
+def _counted(dataset: Dataset) -> str:
+    if not dataset.counted_elsewhere:
+        return ""
+    return f"; rows other than Elexon's own count of a period (`/data-status/{dataset.oracle}`) make the day doubtful"
 
 
 def complete_in_short(dataset: Dataset) -> str:

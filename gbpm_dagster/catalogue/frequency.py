@@ -33,6 +33,7 @@ BMRS_FREQ = Dataset(
     published="15-second samples, received every 2 min",
     inferred=("first_day",),
     iris_code="FREQ",
+    oracle="FREQ",
     importance=2,
     notes=(
         "publishDateTimeFrom is ignored by this path and answers with today: only the measurement parameters count.",

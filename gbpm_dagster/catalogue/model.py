@@ -271,6 +271,7 @@ class Dataset:
     published: when rows appear, in words.
     inferred: which of `INFERABLE` nobody has seen evidence for: proposals until the first month of loads.
     settlement: the source calculates the rows anew with each settlement run and serves the latest only (class G).
+    oracle: the code under which `/data-status/{code}` counts the source's rows of each settlement period ("" = none).
     """
 
     table: str
@@ -299,6 +300,7 @@ class Dataset:
     version_order: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     iris_code: str = ""
+    oracle: str = ""
     notes: tuple[str, ...] = ()
     importance: int = 5  # 1 = heal first
 
@@ -330,16 +332,29 @@ class Dataset:
         return {"settlementDate", "settlementPeriod"} <= set(self.names)
 
     @property
-    def counts_periods(self) -> bool:
-        """True when evidence counts the rows of each settlement period.
-
-        So it does of events whose floor means rows in every period (BOD): a day of theirs may be empty, an empty
-        period among others with rows is doubtful.
-        """
+    def fills_periods(self) -> bool:
+        """True for events whose floor means rows in every period (BOD): a day of theirs may be empty, an empty period
+        among others with rows is doubtful."""
         rule = self.completeness
-        return rule.rule is Rule.PERIODS or (
-            rule.rule is Rule.EVENTS and self.has_period and rule.floor >= FULL_FLOOR
-        )
+        return rule.rule is Rule.EVENTS and self.has_period and rule.floor >= FULL_FLOOR
+
+    @property
+    def counts_periods(self) -> bool:
+        """True when evidence counts the rows of each settlement period: where the rule of completeness needs it, or
+        the source's own count is to be compared with it (`oracle`)."""
+        return self.completeness.rule is Rule.PERIODS or self.fills_periods or bool(self.oracle)
+
+    @property
+    def counts_every_row(self) -> bool:
+        """True where the rule of completeness leaves no row uncounted: one key a period and member, or a cadence."""
+        rule = self.completeness
+        counted = {"settlementDate", "settlementPeriod", "startTime", self.partition_field, rule.member_column}
+        return rule.rule is Rule.PERIODS and set(self.key) <= counted
+
+    @property
+    def counted_elsewhere(self) -> bool:
+        """True where only the source's own count (`oracle`) shows that rows of an answer are missing."""
+        return bool(self.oracle) and not self.counts_every_row
 
 
 @dataclass(frozen=True, slots=True)

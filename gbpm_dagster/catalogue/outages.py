@@ -52,6 +52,7 @@ BMRS_REMIT = Dataset(
     bytes_per_row=950,
     published="event",
     iris_code="REMIT",
+    oracle="REMIT",
     importance=4,
     notes=(
         "A revision is a row of its own; bmrs_remit_unavailability has the newest of each message.",

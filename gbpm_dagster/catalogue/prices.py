@@ -29,6 +29,7 @@ BMRS_COSTS = Dataset(
     inferred=("first_day",),
     settlement=True,
     iris_code="DISEBSP",
+    oracle="DISEBSP",
     importance=1,
     notes=(
         "SSP equals SBP since November 2015 (P305): checked within 0.01 GBP/MWh.",

@@ -214,7 +214,7 @@ META_DATA_STATUS = Dataset(
     freshness=NO_FRESHNESS,
     rows_per_day=576,
     published="continuous",
-    importance=4,
+    importance=9,  # after the tables it counts, so that it knows of all they have
     notes=("Twelve paths, one a code; the code becomes a column.",),
     columns=columns("settlementDate! settlementPeriod! dataPointCount! code!"),
 )

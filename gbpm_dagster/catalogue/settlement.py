@@ -47,6 +47,7 @@ BMRS_BOAV = Dataset(
     inferred=("first_day", "rows_per_day"),
     settlement=True,
     iris_code="BOAV",
+    oracle="BOAV",
     importance=4,
     notes=(
         "One call for bids, one for offers; which one a row came from is column bidOffer.",
@@ -84,6 +85,7 @@ BMRS_DISPTAV = Dataset(
     inferred=("first_day", "rows_per_day"),
     settlement=True,
     iris_code="DISPTAV",
+    oracle="DISPTAV",
     importance=4,
     notes=(
         "Never sum over dataType: each is another reading of the same volumes.",
@@ -121,6 +123,7 @@ BMRS_EBOCF = Dataset(
     inferred=("first_day", "rows_per_day"),
     settlement=True,
     iris_code="EBOCF",
+    oracle="EBOCF",
     importance=4,
     notes=(
         "These are cashflows in GBP, neither prices nor volumes.",
@@ -160,6 +163,7 @@ BMRS_ISPSTACK = Dataset(
     settlement=True,
     aliases=("bmrs_detsysprices",),
     iris_code="ISPSTACK",
+    oracle="ISPSTACK",
     importance=6,
     notes=(
         "One call a period and side.",

@@ -32,6 +32,7 @@ from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.orchestration.settlement import plan_refetches, reason_of
 from gbpm_dagster.quality.checks import CheckResult
 from gbpm_dagster.quality.runs import Refetch
+from gbpm_dagster.quality.witness import TABLE as COUNTS
 from gbpm_dagster.settings import Settings
 from gbpm_dagster.warehouse.protocol import Outcome
 
@@ -60,6 +61,7 @@ def backfill(
     with open_instance(runtime.settings) as instance:
         done = _launch(runtime, instance, work, "backfill", quiet)
     notes = [f"{table}: no day of that range is wanted in this home" for table, asked in days.items() if not asked]
+    notes += _uncounted(runtime, days)
     return {
         "tables": {table: _state(runtime, DATASETS[table], asked, done) for table, asked in days.items()},
         "runs": done.runs,
@@ -67,6 +69,21 @@ def backfill(
         "notes": notes,
         "faults": list(done.faults.values()),
     }
+
+
+def _uncounted(runtime: Runtime, days: Mapping[str, Sequence[date]]) -> list[str]:
+    """A note if rows could be held against Elexon's own counts, and these were never asked for their days."""
+    tables = [table for table, asked in days.items() if asked and DATASETS[table].counted_elsewhere]
+    if not tables or COUNTS not in {d.table for d in runtime.datasets}:
+        return []
+    known = set(runtime.lake.evidence([COUNTS])["day"].to_list())
+    lacking = sorted({day for table in tables for day in days[table]} - known)
+    if not lacking:
+        return []
+    return [
+        f"{', '.join(tables)}: the rows of {len(lacking)} day(s) are not compared with Elexon's own counts yet: "
+        f"`gbpm backfill {COUNTS} --from {lacking[0]} --to {lacking[-1]}` fetches these"
+    ]
 
 
 def _fails(runtime: Runtime, dataset: Dataset, days: Sequence[date]) -> list[date]:

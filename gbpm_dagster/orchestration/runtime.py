@@ -83,10 +83,12 @@ class Runtime:
     def coverage(self, dataset: Dataset, days: Sequence[date] | None = None) -> pl.DataFrame:
         """The state of each wanted (or given) day: see quality.coverage."""
         from gbpm_dagster.quality.coverage import coverage
+        from gbpm_dagster.quality.witness import counts
 
         wanted = list(days) if days is not None else self.wanted(dataset)
         evidence, attempts = self.lake.evidence([dataset.table]), self.lake.attempts([dataset.table])
-        return coverage(dataset, wanted, evidence, attempts, self.settings.clock(), self.scope is not None)
+        said = counts(self.lake, [dataset])
+        return coverage(dataset, wanted, evidence, attempts, self.settings.clock(), self.scope is not None, said)
 
     @cached_property
     def published_runs(self) -> Published:

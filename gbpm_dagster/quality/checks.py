@@ -19,6 +19,7 @@ from gbpm_dagster.quality.gaps import check_gaps
 from gbpm_dagster.quality.judged import Judged
 from gbpm_dagster.quality.result import ALL, DUPLICATES, ERROR, FRESHNESS, GAPS, VALIDITY, CheckResult
 from gbpm_dagster.quality.validity import check_validity
+from gbpm_dagster.quality.witness import counts
 from gbpm_dagster.warehouse.protocol import Warehouse, WarehouseError
 
 __all__ = [
@@ -52,14 +53,15 @@ def run_checks(
     if unknown:
         raise ValueError(f"there is no check {unknown[0]!r}: the checks are {', '.join(ALL)}")
     tables = [d.table for d in datasets]
-    evidence = attempts = pl.DataFrame()
+    evidence = attempts = said = pl.DataFrame()
     if GAPS in which and tables:
         evidence, attempts = warehouse.evidence(tables), warehouse.attempts(tables)
+        said = counts(warehouse, datasets)
     found: list[CheckResult] = []
     for dataset in datasets:
         days = wanted.get(dataset.table, ())
         if GAPS in which:
-            found.append(check_gaps(dataset, coverage(dataset, days, evidence, attempts, now, recorded)))
+            found.append(check_gaps(dataset, coverage(dataset, days, evidence, attempts, now, recorded, said)))
         readers: dict[str, Callable[[], CheckResult]] = {
             DUPLICATES: partial(check_duplicates, warehouse, dataset, days, judged, anew),
             VALIDITY: partial(check_validity, warehouse, dataset, days, recorded, judged, anew),

@@ -17,6 +17,7 @@ from gbpm_dagster.quality.doubts import doubts
 from gbpm_dagster.quality.expected import WHOLE_DAY, by_publication, day_frame, expected_slots
 from gbpm_dagster.quality.reasons import reason
 from gbpm_dagster.quality.states import PROOF_SPAN, WORST_FIRST, State
+from gbpm_dagster.quality.witness import COUNTS_SCHEMA, compare
 from gbpm_dagster.warehouse.protocol import INSTANT
 
 COVERAGE_SCHEMA: dict[str, Any] = {
@@ -28,6 +29,7 @@ COVERAGE_SCHEMA: dict[str, Any] = {
     "complete_slots": pl.Int32,
     "missing_slots": pl.List(pl.String),  # 'YYYY-MM-DD/SP': late, missing or missing at the source; the first 60
     "reason": pl.String,
+    "witness": pl.String,  # agrees, short, more: rows against Elexon's own count (`witness`); null: not judged
     "last_attempt": INSTANT,
 }
 """One row a table and wanted day."""
@@ -52,12 +54,14 @@ def coverage(
     attempts: pl.DataFrame,
     now: datetime,
     recorded: bool = False,
+    said: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """State of each wanted day of one table: COVERAGE_SCHEMA, ascending by day (domain.md 2.3, decision 7).
 
     evidence, attempts: EVIDENCE_SCHEMA and ATTEMPT_SCHEMA rows, of this table or of many. Where a table is kept by
     publication they should reach beyond the last day asked: rows published late lie in later partitions.
     now: aware; ValueError if it is not. recorded: the home is about recordings, in which columns may be absent.
+    said: `witness.counts`, the source's own counts, if there are any.
     """
     if now.tzinfo is None:
         raise ValueError("coverage needs an aware `now`")
@@ -73,7 +77,12 @@ def coverage(
     else:
         states = _by_snapshot(dataset, wanted, held, now)
     answers = tries.filter(pl.col("outcome").is_in(ANSWERED))
-    return _described(dataset, _doubted(states, doubts(dataset, held, answers, recorded), held), held, tries)
+    judged = compare(dataset, held, pl.DataFrame(schema=COUNTS_SCHEMA) if said is None else said)
+    doubtful = doubts(dataset, held, answers, recorded, judged)
+    states = _doubted(states, doubtful, held).join(
+        judged.select("day", "witness"), on="day", how="left", maintain_order="left"
+    )
+    return _described(dataset, states, held, tries)
 
 
 def _doubted(states: pl.DataFrame, doubtful: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
@@ -91,16 +100,19 @@ def _slots(
 ) -> pl.DataFrame:
     """Every expected slot: day, slot, date, period, end, expected, rows, rank (of its state), asked.
 
-    A day without evidence counts as not there: its slots have no rows.
+    A day without evidence counts as not there: its slots have no rows. Of Rule.DAILY neither does one that was asked
+    before it ended: its first row makes no whole day.
     """
     slots = (
         expected_slots(dataset, wanted)
         .with_columns(_slot_number())
         .join(_counted(dataset, held), on="slot", how="left", maintain_order="left")
-        .join(held.select("day", asked=pl.lit(True)), on="day", how="left", maintain_order="left")
+        .join(held.select("day", "fetched_at", asked=pl.lit(True)), on="day", how="left", maintain_order="left")
     )
-    there = pl.col("rows").fill_null(0)
-    slots = slots.with_columns(rows=pl.when("asked").then(there).otherwise(0))
+    there, counts = pl.col("rows").fill_null(0), pl.col("asked")
+    if dataset.completeness.rule is Rule.DAILY:
+        counts = counts & (pl.col("fetched_at") >= pl.col("end"))
+    slots = slots.with_columns(rows=pl.when(counts).then(there).otherwise(0))
     full = pl.col("rows") >= pl.col("expected")
     slots = slots.with_columns(rank=pl.when(full).then(_rank(State.COMPLETE)).otherwise(_waiting(dataset.lag, now)))
     return _lost_at_source(dataset, slots, held, tries)

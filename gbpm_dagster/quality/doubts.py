@@ -6,55 +6,77 @@ Belongs here: the doubts and what lays them. Not here: slots and their states (`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Grain, Rule
 from gbpm_dagster.market.calendar import periods_in_day
+from gbpm_dagster.quality.result import count
 from gbpm_dagster.quality.states import PROOF_SPAN, runs
+from gbpm_dagster.quality.witness import AGREES
 
 SCHEMA: dict[str, Any] = {"day": pl.Date, "doubt": pl.String}
 
+OUTWEIGHED = 3
+"""So many confirmed days that data-status contradicts, and no fewer than it agrees with: it counts otherwise."""
 
-def doubts(dataset: Dataset, held: pl.DataFrame, answers: pl.DataFrame, recorded: bool) -> pl.DataFrame:
+AROUND, ALIKE = 7, 4
+"""Of the days so near on one side so many, and most, must have one number of rows for it to be the regular one."""
+
+
+def doubts(
+    dataset: Dataset, held: pl.DataFrame, answers: pl.DataFrame, recorded: bool, judged: pl.DataFrame
+) -> pl.DataFrame:
     """Days in doubt and why (day, doubt).
 
     - Rows in quarantine, where the rule does not count every row (events, rows by unit): they are not stored.
-    - Columns the answer did not have: those that Elexon's document never lets be null, and those that other days of
-      the table have (unless the path leaves out what is null). Not in a home of recordings, which may be restored.
+    - An answer that contradicts itself (`warehouse.contradictions`). Not where most days do: the key is then not the
+      source's.
     - Events with a floor for every period (BOD): a period without rows among others with rows.
+    - Not in a home of recordings, which may be restored: columns the answer did not have, of those that Elexon's
+      document never lets be null and those that other days have (unless the path leaves out what is null); and a day
+      of forecasts and the like (Rule.DAILY) with fewer rows than the days around it have.
+    - Other numbers of rows than the source's own count (`witness`), where the rule does not count every row.
 
-    held: the table's evidence. answers: its successful attempts; where they hold the same content at least 24 hours
-    apart the doubt is laid (domain.md's proof of what the source does not have).
+    held: the table's evidence. judged: WITNESS_SCHEMA. answers: its successful attempts; where they hold the same
+    content at least 24 hours apart the doubt is laid (domain.md's proof of what the source does not have).
     """
     if dataset.grain is not Grain.DAILY or held.is_empty():
         return pl.DataFrame(schema=SCHEMA)
     found: dict[date, list[str]] = {}
-    parts = [_quarantined(dataset, held), _hollow(dataset, held)]
+    parts = [_quarantined(dataset, held), _contradicting(held), _hollow(dataset, held)]
     if not recorded:
-        parts.append(_absent(dataset, held))
+        parts += [_absent(dataset, held), _uneven(dataset, held)]
     for part in parts:
         for day, why in part:
             found.setdefault(day, []).append(why)
-    laid = _confirmed(held, answers, list(found)) if found else set()
+    odd = judged.filter((pl.col("doubt") != "") & dataset.counted_elsewhere)
+    counted = dict(odd.select("day", "doubt").iter_rows())
+    laid = _confirmed(held, answers, [*found, *counted]) if found or counted else set()
+    if not _counts_otherwise(judged, laid & counted.keys()):
+        for day, why in counted.items():
+            found.setdefault(day, []).append(why)
     return pl.DataFrame([(d, "; ".join(w)) for d, w in found.items() if d not in laid], schema=SCHEMA, orient="row")
 
 
-def counts_every_row(dataset: Dataset) -> bool:
-    """Whether the rule of completeness leaves no row uncounted: one key a period and member, or a fixed cadence."""
-    rule = dataset.completeness
-    counted = {"settlementDate", "settlementPeriod", "startTime", dataset.partition_field, rule.member_column}
-    return rule.rule is Rule.PERIODS and set(dataset.key) <= counted
-
-
 def _quarantined(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
-    if counts_every_row(dataset):
+    if dataset.counts_every_row:
         return
     for day, n in held.filter(pl.col("quarantined") > 0).select("day", "quarantined").iter_rows():
-        yield day, f"{n} row{'s' if n > 1 else ''} in quarantine"
+        yield day, f"{count(n, 'row')} in quarantine"
+
+
+def _contradicting(held: pl.DataFrame) -> Iterator[tuple[date, str]]:
+    some = held.filter(pl.col("contradictions") > 0)
+    if some.height > max(OUTWEIGHED, held.filter(pl.col("rows") > 0).height / 2):
+        return
+    for day, n in some.select("day", "contradictions").iter_rows():
+        yield day, f"the answer contradicts itself in {count(n, 'row')}"
 
 
 def _absent(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
@@ -76,7 +98,7 @@ def _absent(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
 
 
 def _hollow(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
-    if dataset.completeness.rule is not Rule.EVENTS or not dataset.counts_periods:
+    if not dataset.fills_periods:
         return
     own = pl.col("slots").list.eval(pl.element().struct.field("period"))
     for day, periods in held.filter(pl.col("slots").list.len() > 0).select("day", own).iter_rows():
@@ -84,6 +106,39 @@ def _hollow(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
         if empty:
             said = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b, _ in runs(empty))
             yield day, f"no row in period {said}, though others of the day have rows"
+
+
+def _uneven(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
+    """A publication's grid has a regular size, which is read off the days before, or at the beginning those after.
+
+    Tables whose days differ have none, and so have days next to a clock change: their grids are of other hours.
+    """
+    if dataset.completeness.rule is not Rule.DAILY:
+        return
+    rows = {day: n for day, n in held.select("day", "rows").iter_rows() if n and _ordinary(day)}
+    if len(set(rows.values())) < 2:
+        return
+    for day, n in rows.items():
+        regular = _regular(rows, day, -1) or _regular(rows, day, 1)
+        if n < regular:
+            yield day, f"{n} rows, where the days around it have {regular} each"
+
+
+def _regular(rows: Mapping[date, int], day: date, step: int) -> int:
+    """The number of rows most days on that side have, 0 if there is none."""
+    near = [rows[d] for i in range(1, AROUND + 1) if (d := day + timedelta(days=step * i)) in rows]
+    number, times = Counter(near).most_common(1)[0] if near else (0, 0)
+    return number if times >= ALIKE and 2 * times > len(near) else 0
+
+
+@lru_cache(maxsize=16_384)
+def _ordinary(day: date) -> bool:
+    return all(periods_in_day(day + timedelta(days=i)) == 48 for i in (-1, 0, 1))
+
+
+def _counts_otherwise(judged: pl.DataFrame, outweighed: set[date]) -> bool:
+    """Whether data-status counts something else than this table's rows: confirmed days contradict it, mostly."""
+    return len(outweighed) >= OUTWEIGHED and len(outweighed) >= judged.filter(witness=AGREES).height
 
 
 def _confirmed(held: pl.DataFrame, answers: pl.DataFrame, days: list[date]) -> set[date]:

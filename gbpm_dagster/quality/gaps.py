@@ -22,6 +22,7 @@ from gbpm_dagster.quality.result import (
     nothing_to_check,
 )
 from gbpm_dagster.quality.states import FAILING, State
+from gbpm_dagster.quality.witness import AGREES, MORE, SHORT
 
 _BADNESS = {State.MISSING: 0, State.PARTIAL: 1, State.LATE: 2}
 
@@ -44,10 +45,29 @@ def check_gaps(dataset: Dataset, coverage_frame: pl.DataFrame) -> CheckResult:
     thin = _thin(dataset, coverage_frame)
     if thin:
         details["suspiciously few rows"] = thin[:LISTED_DAYS]
+    witness = _witness(coverage_frame)
+    if witness:
+        details["rows against data-status"] = witness
     severity = WARN if days and set(bad["state"].to_list()) == {State.LATE.value} else ERROR
     return CheckResult(
         dataset.table, GAPS, not days, severity, _summary(states, complete, bad, thin), tuple(days), details
     )
+
+
+def _witness(coverage_frame: pl.DataFrame) -> dict[str, Any]:
+    """How many days hold the rows that Elexon's own count says, and which do not; empty where it was never asked."""
+    judged = coverage_frame.drop_nulls("witness")
+    if judged.is_empty():
+        return {}
+    found: dict[str, Any] = {
+        "days that agree": judged.filter(witness=AGREES).height,
+        "days not counted": coverage_frame.height - judged.height,
+    }
+    for witness, word in ((SHORT, "fewer"), (MORE, "more")):
+        days = judged.filter(witness=witness)["day"].to_list()
+        if days:
+            found[f"{word} rows than it counts"] = [d.isoformat() for d in days[:LISTED_DAYS]]
+    return found
 
 
 def _summary(states: dict[str, int], complete: int, bad: pl.DataFrame, thin: list[str]) -> str:

@@ -64,6 +64,7 @@ EVIDENCE_SCHEMA: dict[str, Any] = {
     "superseded": pl.Int64,
     "exact_duplicates": pl.Int64,
     "quarantined": pl.Int64,
+    "contradictions": pl.Int64,  # see warehouse.contradictions; null: written before they were counted
     "absent_columns": pl.List(pl.String),
     "unknown_columns": pl.List(pl.String),
     "slots": pl.List(SLOT),

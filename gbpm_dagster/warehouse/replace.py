@@ -19,6 +19,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Grain, Kind, Style
 from gbpm_dagster.warehouse import facts, merge
+from gbpm_dagster.warehouse.contradictions import contradictions
 from gbpm_dagster.warehouse.delta import Table, day_predicate
 from gbpm_dagster.warehouse.ledger import DRIFT, QUARANTINE, Ledger
 from gbpm_dagster.warehouse.protocol import (
@@ -186,7 +187,7 @@ class Replacement:
         self._put_data(changed, merged.current)
         self._put_aside(passed, days)
         self.fault("evidence")
-        rows = self._evidence(passed, merged, confirmed)
+        rows = self._evidence(passed, merged, confirmed, contradictions(self.dataset, allowed))
         self.ledger.put_evidence(table, pl.DataFrame(rows, schema=EVIDENCE_SCHEMA, orient="row"))
         accounts = {r[DAY]: r for r in merged.account.iter_rows(named=True)}
         return [
@@ -232,7 +233,11 @@ class Replacement:
         self.ledger.put_aside(DRIFT, table, days, odd)
 
     def _evidence(
-        self, passed: Sequence[Arrival], merged: merge.Merged, confirmed: dict[date, datetime]
+        self,
+        passed: Sequence[Arrival],
+        merged: merge.Merged,
+        confirmed: dict[date, datetime],
+        odd: dict[date, int],
     ) -> list[dict[str, Any]]:
         measured = {r.pop(DAY): r for r in facts.measure(self.dataset, merged.current).iter_rows(named=True)}
         accounts = {r.pop(DAY): r for r in merged.account.iter_rows(named=True)}
@@ -255,7 +260,7 @@ class Replacement:
                 "written": account.get("written", 0), "superseded": account.get("superseded", 0),
                 "exact_duplicates": account.get("exact_duplicates", 0), "quarantined": len(a.quarantined),
                 "absent_columns": list(a.absent_columns), "unknown_columns": list(a.unknown_columns),
-                "table_version": version,
+                "contradictions": odd.get(a.day, 0), "table_version": version,
             })  # fmt: skip
         return rows
 

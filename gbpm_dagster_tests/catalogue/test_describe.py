@@ -68,11 +68,13 @@ bmrs_ndf / vintages: every publication is kept, as publishTime is in the key; of
   received last; what it supersedes goes to bmrs_ndf_vintages
 bmrs_fuelinst / complete: each settlement period (46, 48 or 50 a day) has 6 rows of every `fuelType` then in
   service (20 known), with `generation` not null
-bmrs_ndf / complete: at least one row each London day
+bmrs_ndf / complete: at least one row each London day, asked when it has ended; fewer than the days around it
+  make it doubtful
 bmrs_bod / complete: every window of the day was answered, even with no rows; fewer than 10,000 rows a day is
-  reported as suspicious; a period without rows among periods with rows makes the day doubtful
+  reported as suspicious; a period without rows among periods with rows makes the day doubtful; rows other than
+  Elexon's own count of a period (`/data-status/BOD`) make the day doubtful
 bmrs_remit / complete: every window of the day was answered, even with no rows; fewer than 1 row a day is
-  reported as suspicious
+  reported as suspicious; rows other than Elexon's own count of a period (`/data-status/REMIT`) make the day doubtful
 bmrs_freq / fresh: the newest `measurementTime` is at most 30 min old (warning), 1 h (failure)
 bmrs_syswarn / fresh: the last answer, with rows or without, is at most 36 h old (warning), 3 days (failure)
 bmrs_mid / fresh: a new `startTime` comes within 90 min, and is at most 45 min late (warning), 90 min (failure)

@@ -93,6 +93,11 @@ def test_key_and_version(dataset: Dataset) -> None:
     assert set(dataset.nullable_key) <= {c.name for c in dataset.columns if c.nullable}
 
 
+def test_the_count_that_judges_a_table(dataset: Dataset) -> None:
+    named = re.search(r"oracle /data-status/(\w+)", TABLES[dataset.table]["expected_per_day"])
+    assert dataset.oracle == (named.group(1) if named else "")
+
+
 def test_path_window_and_partition(dataset: Dataset) -> None:
     row = TABLES[dataset.table]
     assert _held(dataset, "path", dataset.endpoint.path)

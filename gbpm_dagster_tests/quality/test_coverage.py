@@ -250,6 +250,21 @@ def test_rows_in_quarantine_make_a_day_of_events_partial_until_two_answers_a_day
     assert one(BOALF, DAY, quiet, attempts(), LATER)["state"] == "complete"  # domain.md 2.2 E: emptiness is legal
 
 
+def test_an_answer_that_contradicts_itself_is_doubtful_unless_most_do() -> None:
+    def states(odd: list[int]) -> list[str]:
+        wanted = days(DAY, DAY + timedelta(days=len(odd) - 1))
+        held = evidence(
+            *(answer(MID, d, LATER, slots_of(d, 2), contradictions=n) for d, n in zip(wanted, odd, strict=True))
+        )
+        return coverage(MID, wanted, held, attempts(), LATER)["state"].to_list()
+
+    assert states([1]) == ["partial"]
+    assert states([0, 2, 1, 0]) == ["complete", "partial", "partial", "complete"]
+    assert states([1] * 4) == ["complete"] * 4  # the key is not the source's: nothing to ask again for
+    held = evidence(answer(MID, DAY, LATER, slots_of(DAY, 2), contradictions=1))
+    assert "the answer contradicts itself in 1 row: asked again" in one(MID, DAY, held, attempts(), LATER)["reason"]
+
+
 def test_a_column_that_other_days_have_or_that_is_never_null_is_missed() -> None:
     def state(dataset: Dataset, absent: str, *, others: bool, recorded: bool = False) -> str:
         day = answer(dataset, DAY, LATER, slots_of(DAY, 6 * 20), absent_columns=[absent])
@@ -274,6 +289,38 @@ def test_an_empty_period_of_bid_offer_data_among_full_ones_is_missed() -> None:
     assert row["state"] == "partial" and "no row in period 20-21, 48" in row["reason"]
     full = evidence(answer(bod, DAY, LATER, slots_of(DAY, 80)))
     assert one(bod, DAY, full, attempts(), LATER)["state"] == "complete"
+
+
+def test_a_day_of_forecasts_asked_before_it_ended_is_not_whole() -> None:
+    ndf, end = DATASETS["bmrs_ndf"], day_bounds(DAY)[1]
+    half = evidence(answer(ndf, DAY, end - timedelta(hours=12), rows=200))
+    row = one(ndf, DAY, half, attempts(), LATER)
+    assert row["state"] == "missing" and "before the day had ended" in row["reason"]
+    assert one(ndf, DAY, half, attempts(), end)["state"] == "not_due"
+    whole = evidence(answer(ndf, DAY, end, rows=200))
+    assert one(ndf, DAY, whole, attempts(), LATER)["state"] == "complete"
+
+
+def test_a_day_of_forecasts_with_fewer_rows_than_all_around_it_is_doubtful() -> None:
+    ndf = DATASETS["bmrs_ndf"]
+
+    def partial(*rows: int, first: date = DAY, recorded: bool = False) -> list[int]:
+        wanted = days(first, first + timedelta(days=len(rows) - 1))
+        held = evidence(*(answer(ndf, d, LATER, rows=n) for d, n in zip(wanted, rows, strict=True)))
+        found = coverage(ndf, wanted, held, attempts(), LATER, recorded)
+        return [i for i, state in enumerate(found["state"]) if state == "partial"]
+
+    assert partial(450, 450, 450, 450, 447) == [4]
+    assert partial(447, 450, 450, 450, 450) == [0]  # the first day has those after it
+    assert partial(450, 450, 450, 447) == []  # three are too few to tell
+    assert partial(450, 449, 448, 447, 446, 445, 444) == []  # no size is the regular one
+    assert partial(450, 450, 450, 450, 460, 460, 460) == []  # a grid that has grown
+    assert partial(450, 450, 450, 450, 447, recorded=True) == []
+    assert partial(*[450] * 5, 438, 438, 450, first=SHORT - timedelta(days=6)) == []  # the clock change and its eve
+    held = evidence(*(answer(ndf, d, LATER, rows=450) for d in days(DAY, DAY + timedelta(days=4))),
+                    answer(ndf, DAY + timedelta(days=5), LATER, rows=447))  # fmt: skip
+    row = one(ndf, DAY + timedelta(days=5), held, attempts(), LATER)
+    assert "447 rows, where the days around it have 450 each: asked again" in row["reason"]
 
 
 # The same by hand, slot by slot: what the frames must equal.

@@ -285,6 +285,9 @@ def test_every_row_that_came_is_accounted_for(tmp_path: Path) -> None:
     assert (e["fetched"], e["written"], e["superseded"], e["exact_duplicates"], e["quarantined"]) == (53, 48, 1, 3, 1)
     assert e["fetched"] == e["written"] + e["superseded"] + e["exact_duplicates"] + e["quarantined"]
     assert (o.written, o.superseded, o.exact_duplicates, o.quarantined) == (48, 1, 3, 1)
+    assert e["contradictions"] == 0
+    lake.replace(COSTS, [answer(pl.concat([rows, frame(COSTS, [cost_row(DAY, 5, 81.0, T0)])]), at=later(1))])
+    assert only(lake, "bmrs_costs")["contradictions"] == 1
 
 
 def test_an_account_that_does_not_add_up_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
