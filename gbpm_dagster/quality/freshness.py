@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from gbpm_dagster.catalogue.model import Dataset
-from gbpm_dagster.market.calendar import HALF_HOUR, day_bounds
+from gbpm_dagster.market.calendar import HALF_HOUR, ONE_DAY, day_bounds
 from gbpm_dagster.quality import sql
 from gbpm_dagster.quality.result import ERROR, FRESHNESS, WARN, CheckResult, nothing_to_check
 from gbpm_dagster.quality.states import CLOCK_TOLERANCE, freshness_band
@@ -29,9 +29,12 @@ def usual_wait(dataset: Dataset) -> timedelta:
     """How long after the value's own time its row is due.
 
     Limits are for the age of the newest publication or measurement. Where a table has only the start of the period
-    the value is for, its row comes after the end of the period and the table's lag.
+    or the day that the value is for, its row comes after the end of it and the table's lag.
     """
-    return HALF_HOUR + dataset.lag.lag if dataset.freshness.column == "startTime" else timedelta()
+    column = dataset.freshness.column
+    if column == "startTime" or (column == "settlementDate" and dataset.has_period):
+        return HALF_HOUR + dataset.lag.lag
+    return ONE_DAY + dataset.lag.lag if column == "settlementDate" else timedelta()
 
 
 def check_freshness(
@@ -90,7 +93,11 @@ def _newest(warehouse: Warehouse, dataset: Dataset) -> tuple[datetime | None, st
         return None, column
     if not column:
         return _aware(evidence["fetched_at"].max()), "answer"
-    return _aware(warehouse.sql(sql.newest(dataset, column))["newest"][0]), column
+    found = warehouse.sql(sql.newest(dataset, column)).row(0, named=True)
+    start = _aware(found["newest"])
+    if start is not None and found.get("period"):
+        start += HALF_HOUR * (found["period"] - 1)
+    return start, column
 
 
 def _aware(value: Any) -> datetime | None:

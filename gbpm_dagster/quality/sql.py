@@ -65,5 +65,12 @@ def repeated_keys(dataset: Dataset, days: Sequence[date], *, within_day: bool, l
 
 
 def newest(dataset: Dataset, column: str) -> str:
-    """The greatest value of a column: newest."""
-    return f'SELECT MAX({name(column)}) AS "newest" FROM {name(dataset.table)}'
+    """The greatest value of a column: newest. Of settlement dates with periods the last one's last period: period."""
+    table = name(dataset.table)
+    if column != "settlementDate" or not dataset.has_period:
+        return f'SELECT MAX({name(column)}) AS "newest" FROM {table}'
+    last = f"(SELECT MAX({name(column)}) FROM {table})"
+    return (
+        f'SELECT MAX({name(column)}) AS "newest", MAX("settlementPeriod") AS "period" FROM {table} '
+        f"WHERE {name(column)} = {last}"
+    )

@@ -378,6 +378,29 @@ def test_the_start_of_a_period_is_aged_from_when_its_row_is_due() -> None:
     assert not fresh(start, due + timedelta(minutes=90), COSTS).passed
 
 
+@pytest.mark.parametrize(
+    ("table", "rows", "ends"),
+    [
+        # 50 periods: period 49 ends at 23:30 London time, which is UTC again
+        ("bmrs_netbsad", [("2024-10-27", 49), ("2024-10-27", 2), ("2024-10-26", 50)], "2024-10-27 23:30"),
+        ("bmrs_market_depth", [("2024-07-02", 48), ("2024-07-03", 1)], "2024-07-02 23:30"),
+        ("lss_load_shape_totals", [("2024-07-02", None)], "2024-07-02 23:00"),
+    ],
+)
+def test_a_settlement_date_is_aged_from_the_end_of_its_last_period_or_day(
+    table: str, rows: list[tuple[str, int]], ends: str
+) -> None:
+    """Not from the beginning of the day: netbsad's limit of 45 minutes was broken at every hour of a complete day."""
+    dataset = DATASETS[table]
+    known = [{"settlementDate": date.fromisoformat(d), "settlementPeriod": p, "_day": DAY} for d, p in rows]
+    memory = stored(dataset, [{k: v for k, v in r.items() if k in (*dataset.names, "_day")} for r in known])
+    due = utc(ends) + dataset.lag.lag
+    for late, band in ((timedelta(), "ok"), (dataset.freshness.warn, "WARN"), (dataset.freshness.fail, "ERROR")):
+        result = check_freshness(memory, dataset, due + late, [date(2024, 12, 1)], False)
+        assert (result.passed, result.severity) == (band == "ok", "ERROR" if band == "ok" else band)
+        assert result.details["age minutes"] == late / timedelta(minutes=1)
+
+
 def test_an_empty_table_fails_and_a_table_out_of_scope_does_not() -> None:
     assert "no rows" in check_freshness(Memory(), FREQ, NOON, [DAY], False).summary
     assert not check_freshness(Memory(), FREQ, NOON, [DAY], False).passed
