@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -147,6 +149,7 @@ class ElexonSource:
             auth=self._login,
             headers={"Accept": "application/json", "User-Agent": f"gbpm_dagster/{__version__}"},
             timeout=httpx.Timeout(self._timeout),
+            verify=_certificates(),
             limits=httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency),
         )
         return self
@@ -275,6 +278,12 @@ class ElexonSource:
             detail=detail,
             advice="Check that this machine is online and that ELEXON_BASE_URL is right, then run it again",
         )
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Whom to trust, read once a process: it takes a twentieth of a second, and a command opens many sources."""
+    return httpx.create_ssl_context()
 
 
 def _outside(dataset: Dataset, window: Window, answer: _Answer) -> RowsOutsideWindow:
