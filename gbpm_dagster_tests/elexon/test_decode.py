@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,14 +19,23 @@ from polars.testing import assert_frame_equal
 
 from gbpm_dagster.catalogue.model import Column, Dataset, Kind
 from gbpm_dagster.catalogue.registry import DATASETS, get
+from gbpm_dagster.elexon import decode as decode_module
 from gbpm_dagster.elexon import exact, fast
-from gbpm_dagster.elexon.decode import Decoded, NotRows, decode, partition_days
+from gbpm_dagster.elexon.decode import SMALL, Decoded, NotRows, decode, partition_days
 from gbpm_dagster.warehouse.protocol import frame_schema
 from gbpm_dagster_tests.elexon.scripted import mid_day
 
 SAMPLES = Path(__file__).parent.parent / "data" / "elexon"
 MID, COSTS, BOALF, REMIT = get("bmrs_mid"), get("bmrs_costs"), get("bmrs_boalf"), get("bmrs_remit")
 JAN3 = date(2024, 1, 3)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fast_first() -> Iterator[None]:
+    """The few rows of these tests are offered to the fast path too, as many rows would be."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decode_module, "SMALL", 0)
+        yield
 
 
 def body(rows: Any) -> bytes:
@@ -441,6 +451,26 @@ def test_the_fast_path_gives_exactly_what_the_exact_path_gives_or_declines(rows:
 @settings(max_examples=100, deadline=None)
 def test_clean_rows_go_the_fast_way(rows: list[Any]) -> None:
     assert fast.read(KINDS, body(rows)) is not None
+
+
+def test_a_small_body_is_spared_polars_and_a_large_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour of events is a few rows, or none: read one by one in a fraction of the time polars needs to begin."""
+    sizes: list[int] = []
+
+    def seen(dataset: Dataset, text: bytes, given: Mapping[str, str]) -> Decoded | None:
+        sizes.append(len(text))
+        return fast_read(dataset, text, given)
+
+    fast_read = fast.read
+    monkeypatch.setattr(decode_module, "SMALL", SMALL)
+    monkeypatch.setattr(fast, "read", seen)
+    one = body([mid(settlementPeriod=1)])
+    many = body([mid(settlementPeriod=i % 48 + 1, price=i / 8) for i in range(200)])
+    assert len(one) < SMALL < len(many)
+    assert decode(MID, body([])).rows.height == 0 and decode(MID, one).rows.height == 1
+    whole = decode(MID, many)
+    assert sizes == [len(many)]
+    assert_frame_equal(whole.rows, exact.read(MID, many).rows)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
