@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from gbpm_dagster.catalogue import registry as catalogue
-from gbpm_dagster.catalogue.model import Dataset
-from gbpm_dagster.warehouse import merge
+from gbpm_dagster.catalogue.model import Dataset, Grain
+from gbpm_dagster.warehouse import merge, snapshots
 from gbpm_dagster.warehouse import query as queries
 from gbpm_dagster.warehouse.delta import Conflict, Table, explained
 from gbpm_dagster.warehouse.ledger import ATTEMPTS, DRIFT, EVIDENCE, QUARANTINE, SCHEMAS, Ledger
@@ -217,6 +217,8 @@ class Lake(Warehouse):
             raw = {n: t for n, t in stored_schema(dataset).items() if n != MONTH}
             vintages = {**raw, merge.SUPERSEDED_AT: INSTANT}
             sources[name] = queries.Source(name, self._table(name).files, raw, dataset)
+            if dataset.grain is Grain.SNAPSHOT:
+                sources.update(snapshots.sources(sources[name]))
             old = f"{name}_vintages"
             sources[old] = queries.Source(old, self._table(old).files, vintages, None)
             for alias in dataset.aliases:

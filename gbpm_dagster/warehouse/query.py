@@ -42,12 +42,18 @@ _DUCK_TYPE: dict[Any, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table a query may name. files: its live files now; schema: the columns the view shows, in order."""
+    """A table a query may name. files: its live files now; schema: the columns the view shows, in order.
+
+    shape: makes the view of a SELECT of all stored rows, where it is not the current rows of `dataset`.
+    stored: the columns to read of the files, where the view shows others.
+    """
 
     name: str
     files: Callable[[], Sequence[str]]
     schema: Mapping[str, Any]
     dataset: Dataset | None = None
+    shape: Callable[[str], str] | None = None
+    stored: Mapping[str, Any] | None = None
 
 
 def run(query: str, dialect: str, sources: Mapping[str, Source], root: Path) -> pl.DataFrame:
@@ -134,7 +140,8 @@ def _is_column(table: exp.Table, tree: exp.Query) -> bool:
 
 
 def _unknown(name: str, sources: Mapping[str, Source]) -> str:
-    every = [s for s in sources if not s.endswith("_vintages") or name.lower().endswith("_vintages")]
+    derived = tuple(d for d in ("_vintages", "_history") if not name.lower().endswith(d))
+    every = [s for s in sources if not s.endswith(derived)]
     near = get_close_matches(name.lower(), every, n=3, cutoff=0.5)
     if not near:
         bare = {s.removeprefix("bmrs_"): s for s in every}
@@ -149,12 +156,13 @@ def _make_view(con: duckdb.DuckDBPyConnection, name: str, source: Source) -> Non
         if not files:
             con.execute(f"CREATE OR REPLACE TEMP VIEW {_ident(name)} AS {_nothing(source.schema)}")
             return
-        hive = any("=" in Path(f).parent.name for f in files) and "table" in source.schema
+        stored = source.stored or source.schema
+        hive = any("=" in Path(f).parent.name for f in files) and "table" in stored
         options = "union_by_name=true, hive_partitioning=" + (
             "true, hive_types={'table': VARCHAR}" if hive else "false"
         )
         rows = f"read_parquet([{', '.join(_quote(f) for f in files)}], {options})"
-        body = f"SELECT {', '.join(_ident(c) for c in source.schema)} FROM {rows}"
+        body = f"SELECT {', '.join(_ident(c) for c in stored)} FROM {rows}"
         try:
             con.execute(f"CREATE OR REPLACE TEMP VIEW {_ident(name)} AS {_current(body, source)}")
         except duckdb.BinderException:
@@ -162,7 +170,7 @@ def _make_view(con: duckdb.DuckDBPyConnection, name: str, source: Source) -> Non
             there = {r[0] for r in con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}
             columns = [
                 _ident(c) if c in there else f"CAST(NULL AS {_duck_type(t)}) AS {_ident(c)}"
-                for c, t in source.schema.items()
+                for c, t in stored.items()
             ]
             body = f"SELECT {', '.join(columns)} FROM {rows}"
             con.execute(f"CREATE OR REPLACE TEMP VIEW {_ident(name)} AS {_current(body, source)}")
@@ -172,6 +180,8 @@ def _make_view(con: duckdb.DuckDBPyConnection, name: str, source: Source) -> Non
 
 def _current(body: str, source: Source) -> str:
     """The rows that are current over all partitions: of a key published on two days the newer, no deletions."""
+    if source.shape is not None:
+        return source.shape(body)
     dataset = source.dataset
     if dataset is None:
         return body
