@@ -164,6 +164,19 @@ def sql(
     frame(ask.sql(query, dialect.value), format_.value)
 
 
+@app.command()
+def unit(
+    asked: Annotated[str, typer.Argument(metavar="ID", help="any id of a BM unit: Elexon's, National Grid's, EIC")],
+    on: Annotated[str | None, typer.Option("--on", help="London day, yyyy-mm-dd; without it the newest list")] = None,
+    json: Json = False,
+) -> None:
+    """A BM unit's entry in the register: fuel, party, capacity, and what changed when."""
+    from gbpm_dagster.console import unit_card
+    from gbpm_dagster.orchestration import ask
+
+    unit_card.show(ask.unit(asked, on), json)
+
+
 def main(args: list[str] | None = None) -> None:
     """Entry point of `gbpm`: runs the command and turns every known failure into one clear line and its exit code."""
     warnings.simplefilter("ignore")

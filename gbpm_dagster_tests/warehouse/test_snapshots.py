@@ -87,13 +87,14 @@ def test_rows_are_joined_with_the_register_as_of_their_day(lake: Lake, dialect: 
         at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
         rows = frame(BOALF, [{**row, "acceptanceTime": at, "timeFrom": at, "amendmentFlag": "ORI"}])
         lake.replace(BOALF, [answer(rows, day)])
-    found = lake.sql(
-        """SELECT a._day, r.generationCapacity FROM bmrs_boalf AS a LEFT JOIN ref_bmunits_history AS r
-           ON r.elexonBmUnit = a.bmUnit AND r._valid_from <= a._day AND (r._valid_to IS NULL OR a._day <= r._valid_to)
-           ORDER BY a._day""",
-        dialect=dialect,
-    )
+    found = lake.sql(documented_join(), dialect=dialect).sort("timeFrom")
     assert found["generationCapacity"].to_list() == [None, "50.300", "50.300", "60.000", "60.000", "60.000", "60.000"]
+
+
+def documented_join() -> str:
+    """The statement of docs/concepts.md."""
+    page = (Path(__file__).parents[2] / "docs" / "concepts.md").read_text(encoding="utf-8")
+    return page.split("## Snapshots")[1].split("```sql")[1].split("```")[0]
 
 
 def test_without_a_list_both_are_empty_and_a_wrong_name_is_helped(tmp_path: Path) -> None:
