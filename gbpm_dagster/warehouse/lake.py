@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -17,6 +18,7 @@ from gbpm_dagster.catalogue import registry as catalogue
 from gbpm_dagster.catalogue.model import Dataset, Grain
 from gbpm_dagster.warehouse import merge, snapshots
 from gbpm_dagster.warehouse import query as queries
+from gbpm_dagster.warehouse.conditions import Where
 from gbpm_dagster.warehouse.delta import Conflict, Table, explained
 from gbpm_dagster.warehouse.ledger import ATTEMPTS, DRIFT, EVIDENCE, QUARANTINE, SCHEMAS, Ledger
 from gbpm_dagster.warehouse.locks import lock
@@ -30,10 +32,13 @@ from gbpm_dagster.warehouse.protocol import (
     WarehouseError,
     stored_schema,
 )
+from gbpm_dagster.warehouse.reading import Reader, reader
 from gbpm_dagster.warehouse.replace import Replacement, data_table, month_of, vintage_table
 
 RETENTION = timedelta(days=7)
 _TRIES = 5
+_TIME = ("settlementDate", "settlementPeriod", "startTime")
+"""Columns of a key that put a person's rows in order before the others."""
 _TARGET_FILE = 64 << 20  # bytes; replacing a day of a big table rewrites the files it lies in
 
 
@@ -212,17 +217,42 @@ class Lake(Warehouse):
         return frame
 
     def _sources(self) -> dict[str, queries.Source]:
+        """What a query may name, by name in lower case; an alias leads to its table."""
         sources: dict[str, queries.Source] = {}
         for name, dataset in self.datasets.items():
             raw = {n: t for n, t in stored_schema(dataset).items() if n != MONTH}
-            vintages = {**raw, merge.SUPERSEDED_AT: INSTANT}
-            sources[name] = queries.Source(name, self._table(name).files, raw, dataset)
+            order = tuple(dict.fromkeys((DAY, *(t for t in _TIME if t in dataset.key), *dataset.key_columns)))
+            sources[name] = self._source(name, raw, dataset, order)
             if dataset.grain is Grain.SNAPSHOT:
                 sources.update(snapshots.sources(sources[name]))
-            old = f"{name}_vintages"
-            sources[old] = queries.Source(old, self._table(old).files, vintages, None)
+            old, at = f"{name}_vintages", merge.SUPERSEDED_AT
+            sources[old] = self._source(old, {**raw, at: INSTANT}, None, (*order, at))
             for alias in dataset.aliases:
                 sources.setdefault(alias, sources[name])
         for name, schema in SCHEMAS.items():
-            sources[name] = queries.Source(name, self._table(name).files, schema, None)
+            sources[name] = self._source(name, schema, None, tuple(c for c in ("table", "day", "at") if c in schema))
         return sources
+
+    def _source(
+        self, name: str, schema: Mapping[str, Any], dataset: Dataset | None, order: tuple[str, ...]
+    ) -> queries.Source:
+        table = self._table(name)
+        return queries.Source(name, table.files, schema, dataset, table=table, order=order)
+
+    def reader(
+        self,
+        table: str,
+        start: date | None = None,
+        end: date | None = None,
+        columns: Sequence[str] | None = None,
+        where: Where = None,
+    ) -> Reader:
+        """A checked request of rows of one table, view or alias, as SQL shows it; see reading.Reader.
+
+        start, end: London days, both included; of a reference table the lists of these days (without days its newest
+        list), of its history what was valid on one of them. Raises UnknownTable, QueryError.
+        """
+        sources = self._sources()
+        name = table.strip().lower()
+        source = sources.get(name) or sources[catalogue.get(name).table]
+        return reader(source, self.root, start, end, columns, where)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,6 +19,7 @@ import sqlglot
 from sqlglot import exp
 
 from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.warehouse.delta import Table
 from gbpm_dagster.warehouse.protocol import FETCHED_AT, SOURCE, QueryError
 
 DIALECTS = ("duckdb", "bigquery")
@@ -45,7 +46,8 @@ class Source:
     """A table a query may name. files: its live files now; schema: the columns the view shows, in order.
 
     shape: makes the view of a SELECT of all stored rows, where it is not the current rows of `dataset`.
-    stored: the columns to read of the files, where the view shows others.
+    stored: the columns to read of the files, where the view shows others. table: where the rows lie, if in one table.
+    order: columns that put its rows in order.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Source:
     dataset: Dataset | None = None
     shape: Callable[[str], str] | None = None
     stored: Mapping[str, Any] | None = None
+    table: Table | None = None
+    order: tuple[str, ...] = ()
 
 
 def run(query: str, dialect: str, sources: Mapping[str, Source], root: Path) -> pl.DataFrame:
@@ -61,18 +65,24 @@ def run(query: str, dialect: str, sources: Mapping[str, Source], root: Path) -> 
     tree = parse(query, dialect)
     names = tables_of(tree, sources)
     text = query if dialect == "duckdb" and not _requalified(tree) else tree.sql(dialect="duckdb")
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone='UTC'")
-        # The engine itself may read nothing but the lake's files, whatever the check of the text missed.
-        con.execute(f"SET allowed_directories=[{_quote(str(root) + '/')}]")
-        con.execute("SET enable_external_access=false")
-        con.execute("SET lock_configuration=true")
+    with connect(root) as con:
         for name in names:
-            _make_view(con, name, sources[name.lower()])
+            make_view(con, name, sources[name.lower()])
         try:
             return _fetch(con, text)
         except duckdb.Error as error:
             raise QueryError(_explain(error, text, dialect)) from error
+
+
+@contextlib.contextmanager
+def connect(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An engine that works in UTC and may read nothing but the lake's files, whatever a check of a text missed."""
+    with duckdb.connect() as con:
+        con.execute("SET TimeZone='UTC'")
+        con.execute(f"SET allowed_directories=[{_quote(str(root) + '/')}]")
+        con.execute("SET enable_external_access=false")
+        con.execute("SET lock_configuration=true")
+        yield con
 
 
 def parse(query: str, dialect: str = "duckdb") -> exp.Query:
@@ -83,7 +93,7 @@ def parse(query: str, dialect: str = "duckdb") -> exp.Query:
         statements = [s for s in sqlglot.parse(query, read=dialect) if s is not None]
     except sqlglot.errors.SqlglotError as error:
         first = str(error).splitlines()[0] if str(error) else "no more is known"
-        raise QueryError(f"the SQL could not be read as {dialect}: {_plain(first)}") from error
+        raise QueryError(f"the SQL could not be read as {dialect}: {plain(first)}") from error
     if not statements:
         raise QueryError("the query is empty: give one SELECT")
     if len(statements) > 1:
@@ -150,11 +160,12 @@ def _unknown(name: str, sources: Mapping[str, Source]) -> str:
     return f"there is no table {name!r}: {hint}"
 
 
-def _make_view(con: duckdb.DuckDBPyConnection, name: str, source: Source) -> None:
+def make_view(con: duckdb.DuckDBPyConnection, name: str, source: Source) -> None:
+    """A view of the source's current rows under that name, one of that name replaced; raises QueryError."""
     try:
         files = list(source.files())
         if not files:
-            con.execute(f"CREATE OR REPLACE TEMP VIEW {_ident(name)} AS {_nothing(source.schema)}")
+            con.execute(f"CREATE OR REPLACE TEMP VIEW {ident(name)} AS {_nothing(source.schema)}")
             return
         stored = source.stored or source.schema
         hive = any("=" in Path(f).parent.name for f in files) and "table" in stored
@@ -162,20 +173,19 @@ def _make_view(con: duckdb.DuckDBPyConnection, name: str, source: Source) -> Non
             "true, hive_types={'table': VARCHAR}" if hive else "false"
         )
         rows = f"read_parquet([{', '.join(_quote(f) for f in files)}], {options})"
-        body = f"SELECT {', '.join(_ident(c) for c in stored)} FROM {rows}"
+        body = f"SELECT {', '.join(ident(c) for c in stored)} FROM {rows}"
         try:
-            con.execute(f"CREATE OR REPLACE TEMP VIEW {_ident(name)} AS {_current(body, source)}")
+            con.execute(f"CREATE OR REPLACE TEMP VIEW {ident(name)} AS {_current(body, source)}")
         except duckdb.BinderException:
             # Every file is older than a column the catalogue has since gained.
             there = {r[0] for r in con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}
             columns = [
-                _ident(c) if c in there else f"CAST(NULL AS {_duck_type(t)}) AS {_ident(c)}"
-                for c, t in stored.items()
+                ident(c) if c in there else f"CAST(NULL AS {_duck_type(t)}) AS {ident(c)}" for c, t in stored.items()
             ]
             body = f"SELECT {', '.join(columns)} FROM {rows}"
-            con.execute(f"CREATE OR REPLACE TEMP VIEW {_ident(name)} AS {_current(body, source)}")
+            con.execute(f"CREATE OR REPLACE TEMP VIEW {ident(name)} AS {_current(body, source)}")
     except duckdb.Error as error:
-        raise QueryError(f"{name} cannot be read: {_plain(str(error))}") from error
+        raise QueryError(f"{name} cannot be read: {plain(str(error))}") from error
 
 
 def _current(body: str, source: Source) -> str:
@@ -187,20 +197,20 @@ def _current(body: str, source: Source) -> str:
         return body
     if DELETION in dataset.version_order:
         flags = [v for v in dataset.version if v in dataset.names]
-        keep = " AND ".join(f"{_ident(v)} IS DISTINCT FROM {_quote(DELETION)}" for v in flags)
+        keep = " AND ".join(f"{ident(v)} IS DISTINCT FROM {_quote(DELETION)}" for v in flags)
         body = f"SELECT * FROM ({body}) WHERE {keep}"
     field = dataset.partition_field
     if field and field in dataset.version and field not in dataset.key:
         fallback = dict(dataset.unit_fallback)
-        key = [f"coalesce({_ident(k)}, {_ident(fallback[k])})" if k in fallback else _ident(k) for k in dataset.key]
-        order = [f"{_ident(v)} DESC NULLS LAST" for v in dataset.version]
-        order += [f"{_ident(FETCHED_AT)} DESC", f"{_ident(SOURCE)} DESC"]
+        key = [f"coalesce({ident(k)}, {ident(fallback[k])})" if k in fallback else ident(k) for k in dataset.key]
+        order = [f"{ident(v)} DESC NULLS LAST" for v in dataset.version]
+        order += [f"{ident(FETCHED_AT)} DESC", f"{ident(SOURCE)} DESC"]
         body += f" QUALIFY row_number() OVER (PARTITION BY {', '.join(key)} ORDER BY {', '.join(order)}) = 1"
     return body
 
 
 def _nothing(schema: Mapping[str, Any]) -> str:
-    columns = ", ".join(f"CAST(NULL AS {_duck_type(t)}) AS {_ident(c)}" for c, t in schema.items())
+    columns = ", ".join(f"CAST(NULL AS {_duck_type(t)}) AS {ident(c)}" for c, t in schema.items())
     return f"SELECT {columns} WHERE false"
 
 
@@ -254,13 +264,13 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _explain(error: duckdb.Error, text: str, dialect: str) -> str:
-    message = _plain(str(error))
+    message = plain(str(error))
     if dialect == "bigquery":
         message += f" (the query as DuckDB's: {' '.join(text.split())[:400]})"
     return message
 
 
-def _plain(message: str) -> str:
+def plain(message: str) -> str:
     """An engine's message without terminal colours, in one line."""
     for code in ("\x1b[4m", "\x1b[0m"):
         message = message.replace(code, "")
@@ -271,5 +281,6 @@ def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _ident(name: str) -> str:
+def ident(name: str) -> str:
+    """A quoted identifier."""
     return '"' + name.replace('"', '""') + '"'

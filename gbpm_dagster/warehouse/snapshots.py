@@ -5,6 +5,7 @@ Belongs here: the views of snapshot tables. Not here: storing lists (replace), t
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,16 +31,16 @@ def sources(listed: Source) -> dict[str, Source]:
     dataset = listed.dataset
     if dataset is None:
         raise ValueError(f"{listed.name} is no table of the catalogue")
-    name, history = listed.name, f"{listed.name}_history"
+    history = f"{listed.name}_history"
     return {
-        name: Source(name, listed.files, listed.schema, dataset, shape=newest),
-        history: Source(
-            history,
-            listed.files,
-            history_schema(dataset, listed.schema),
-            dataset,
-            shape=lambda rows: intervals(rows, dataset.names),
+        listed.name: dataclasses.replace(listed, shape=newest),
+        history: dataclasses.replace(
+            listed,
+            name=history,
+            schema=history_schema(dataset, listed.schema),
             stored=listed.schema,
+            shape=lambda rows: intervals(rows, dataset.names),
+            order=(*dataset.key, VALID_FROM),
         ),
     }
 
