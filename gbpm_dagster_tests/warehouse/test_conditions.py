@@ -78,7 +78,8 @@ def test_a_condition_stays_as_it_was_written(text: str) -> None:
         ({"price": None}, '"price" IS NULL'),
         ({"price": []}, "false"),
         ({"settlementDate": DAY}, "\"settlementDate\" = DATE '2024-01-03'"),
-        ({"startTime": datetime(2024, 1, 3, 17, tzinfo=UTC)}, "\"startTime\" = TIMESTAMPTZ '2024-01-03 17:00:00+00:00'"),
+        ({"startTime": datetime(2024, 1, 3, 17, tzinfo=UTC)},
+         "\"startTime\" = TIMESTAMPTZ '2024-01-03 17:00:00+00:00'"),
         ({}, ""),
     ],
 )  # fmt: skip
