@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 
 from gbpm_dagster.catalogue.model import Dataset, Kind, Rule
+from gbpm_dagster.catalogue.terms import LICENCE
 
-LICENCE = "Contains BMRS data © Elexon Limited copyright and database right"
 OWNERS = ["team:market-data"]
 SHOWN_TYPES = {Kind.INSTANT: "timestamp"}
 """Names the UI knows and has a symbol for, where the catalogue's own is another."""
