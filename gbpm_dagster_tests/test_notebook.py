@@ -220,6 +220,23 @@ def test_what_cannot_be_read_says_why(
     assert words in str(caught.value)
 
 
+def test_the_quick_start_runs_as_it_stands() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "quick-start.md").read_text(encoding="utf-8")
+    block = page.split("## In a notebook")[1].split("```python")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(block, names)
+    week = [FIRST + timedelta(days=n) for n in range(7)]
+    apx = [r for d in week[:4] for r in sent("bmrs_mid", d) if r["dataProvider"] == "APXMIDP" and r["volume"] > 0]
+    assert len(names["mid"]) == len(apx)
+    assert names["mid"]["value_gbp"].sum() == pytest.approx(sum(r["price"] * r["volume"] for r in apx))
+    wind = [r["generation"] for d in week for r in sent("bmrs_fuelhh", d) if r["fuelType"] == "WIND"]
+    assert (names["wind"].height, names["wind"]["generation"].sum()) == (len(wind), sum(wind))
+    assert names["daily"]["settlementDate"].to_list() == [d for d in week if d != LOST]
+    assert len(names["held"]) == len(DATASETS)
+
+
 def test_a_time_is_the_london_day_it_lies_in() -> None:
     late = datetime(2024, 1, 3, 23, 59, tzinfo=UTC)
     mid = gbpm_dagster.read("bmrs_mid", pd.Timestamp("2024-01-03"), late)
