@@ -122,6 +122,28 @@ def heal(json: Json = False) -> None:
 
 
 @app.command()
+def runs(
+    tables: Tables = None,
+    first: From = None,
+    last: To = None,
+    json: Json = False,
+    fetch: Annotated[bool, typer.Option("--fetch", help="fetch what is due, through Dagster runs")] = False,
+) -> None:
+    """Which days settlement runs (II, SF, R1, R2, R3, RF) have made due to be fetched again, and why."""
+    from gbpm_dagster.console import report
+
+    if fetch:
+        from gbpm_dagster.orchestration import actions
+
+        found = actions.fetch_runs(tables or [], first, last, quiet=json)
+    else:
+        from gbpm_dagster.orchestration import ask
+
+        found = ask.runs(tables or [], first, last)
+    raise typer.Exit(report.runs(found, json))
+
+
+@app.command()
 def tables(json: Json = False) -> None:
     """The tables of the catalogue and which of them this home holds."""
     from gbpm_dagster.console import report

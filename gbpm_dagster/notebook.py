@@ -15,15 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import polars as pl
 import pyarrow as pa
 
-from gbpm_dagster.catalogue import DATASETS, get
+from gbpm_dagster.catalogue import DATASETS
 from gbpm_dagster.console.args import UsageError, parse_day
 from gbpm_dagster.market.calendar import london_day
-from gbpm_dagster.quality.expected import load_scope
+from gbpm_dagster.orchestration.runtime import Runtime
 from gbpm_dagster.quality.lacking import in_words, lacking, stored_span, wanted_between
 from gbpm_dagster.quality.states import State
 from gbpm_dagster.settings import Settings
-from gbpm_dagster.warehouse.home import open_home
-from gbpm_dagster.warehouse.lake import Lake
 from gbpm_dagster.warehouse.reading import Reader
 
 if TYPE_CHECKING:
@@ -103,10 +101,9 @@ def read(
     first, last = _day(start, "start"), _day(end, "end")
     if first and last and first > last:
         raise UsageError(f"start {first} is after end {last}: swap them")
-    settings = _settings(home)
-    lake = _lake(settings)
-    asked = lake.reader(table, first, last, columns, where)
-    _judge(lake, asked, settings)
+    runtime = _runtime(home)
+    asked = runtime.lake.reader(table, first, last, columns, where)
+    _judge(runtime, asked)
     pieces = [piece.rows for piece in asked.pieces()]
     return _as(pa.concat_tables(pieces), as_)
 
@@ -133,7 +130,7 @@ def sql(query: str, *, dialect: str = "duckdb", as_: str = "pandas", home: str |
     Raises QueryError with what is wrong, HomeError.
     """
     _check_form(as_)
-    found = _lake(_settings(home)).sql(query, dialect=dialect)
+    found = _runtime(home).lake.sql(query, dialect=dialect)
     return found if as_ == "polars" else _as(found.to_arrow(compat_level=pl.CompatLevel.oldest()), as_)
 
 
@@ -149,13 +146,13 @@ def tables(*, as_: str = "pandas", home: str | Path | None = None) -> Any:
     Columns: table, title, group, tier, key (the natural key's columns), rows and days stored, first_day, last_day.
     """
     _check_form(as_)
-    settings = _settings(home)
+    runtime = _runtime(home)
     entries = pl.DataFrame(
         [(d.table, d.title, d.family, d.tier.value, ", ".join(d.key)) for d in DATASETS.values()],
         schema=["table", "title", "group", "tier", "key"],
         orient="row",
     )
-    held = _lake(settings).evidence() if settings.home.exists() else pl.DataFrame(schema=_HELD)
+    held = runtime.lake.evidence() if runtime.settings.home.exists() else pl.DataFrame(schema=_HELD)
     counted = held.group_by("table").agg(
         rows=pl.col("rows").sum().cast(pl.Int64),
         days=pl.len().cast(pl.Int64),
@@ -170,29 +167,22 @@ def tables(*, as_: str = "pandas", home: str | Path | None = None) -> Any:
 _HELD = {"table": pl.String, "day": pl.Date, "rows": pl.Int64}
 
 
-def _settings(home: str | Path | None) -> Settings:
-    return Settings.load() if home is None else Settings.load(home=Path(home))
+def _runtime(home: str | Path | None) -> Runtime:
+    settings = Settings.load() if home is None else Settings.load(home=Path(home))
+    return Runtime(settings, read_only=True)
 
 
-def _lake(settings: Settings) -> Lake:
-    return Lake(open_home(settings.home, write=False).lake)
-
-
-def _judge(lake: Lake, asked: Reader, settings: Settings) -> None:
+def _judge(runtime: Runtime, asked: Reader) -> None:
     """Refuse what nothing is stored of; warn of days that are not complete."""
-    dataset = asked.source.dataset
+    dataset, settings = asked.judged, runtime.settings
     if dataset is None:
+        if (of := asked.source.dataset) and asked.source.name.endswith("_history"):
+            stored_span(runtime.lake, of, None, None, settings.home)
         return
-    whole = asked.source.name == dataset.table  # of a history any day has an answer
-    start, end = (asked.start, asked.end) if whole else (None, None)
-    first, last = stored_span(lake, dataset, start, end, settings.home)
-    if not whole:
-        return
-    scope = load_scope(settings.scope_file) if settings.scope_file else None
-    scope = {get(name).table: ranges for name, ranges in scope.items()} if scope else None
-    now = settings.clock()
-    wanted = wanted_between(dataset, first, last, now, scope)
-    lacks = [k for k in lacking(lake, dataset, wanted, now, scope is not None) if k.state not in _SILENT]
+    first, last = stored_span(runtime.lake, dataset, asked.start, asked.end, settings.home)
+    wanted = wanted_between(dataset, first, last, settings.clock(), runtime.scope)
+    lacks = lacking(runtime.lake, dataset, wanted, settings.clock(), runtime.scope is not None)
+    lacks = [k for k in lacks if k.state not in _SILENT]
     if lacks:
         said = f"{dataset.table}: {len(lacks)} of {len(wanted)} days are not complete: {in_words(lacks)}"
         failing = [k.day for k in lacks if k.fails]

@@ -143,6 +143,25 @@ class Settings(BaseSettings):
         validation_alias="GBPM_HEAL_MAX_RUNS",
         description="runs (ranges of days) one healing backfill may need",
     )
+    settlement_calendar: Path | None = Field(
+        None,
+        validation_alias="GBPM_SETTLEMENT_CALENDAR",
+        description="CSV settlementDate,run,date: published dates of settlement runs, in place of the computed ones",
+    )
+    runs_due_hour: int = Field(
+        5,
+        ge=0,
+        le=23,
+        validation_alias="GBPM_RUNS_DUE_HOUR",
+        description="London hour of the working day after a settlement run from which its days are due again",
+    )
+    runs_max_partitions: int = Field(
+        600,
+        ge=1,
+        le=100_000,
+        validation_alias="GBPM_RUNS_MAX_PARTITIONS",
+        description="days of tables the schedule of settlement runs may ask for at a time, newest first",
+    )
     backfill_interval_s: int = Field(
         10,
         ge=1,
@@ -207,7 +226,7 @@ class Settings(BaseSettings):
     def _numbers(cls, value: Any) -> Any:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
-    @field_validator("home", "state_dir", "scope_file", mode="after")
+    @field_validator("home", "state_dir", "scope_file", "settlement_calendar", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value else None

@@ -125,6 +125,40 @@ def export(found: dict[str, Any], as_json: bool, allow_gaps: bool) -> int:
     return REMAINS if any(k.fails for k in lacks) and not allow_gaps else DONE
 
 
+def runs(found: dict[str, Any], as_json: bool) -> int:
+    """What is due and, after a fetch, what it did: 3 when a day due is not as the source has it, 1 on a fault."""
+    fetched = "requests" in found
+    missing = found.get("missing", {})
+    if as_json:
+        show.print_json({k: v for k, v in found.items() if k != "faults"})
+        return _code(found.get("faults", ()), bool(missing))
+    if not found["tables"]:
+        _say("no table of this home is re-run by settlement")
+    show.narrow(
+        "settlement runs: days due again" + (" before the fetch" if fetched else ""),
+        ("table", "days held", "due", "because of", "runs held"),
+        [_runs_row(name, t) for name, t in found["tables"].items()],
+        wraps="because of",
+    )
+    lost = [(name, day, why) for name, days in missing.items() for day, why in days.items()]
+    if lost:
+        show.rows("not fetched", ("table", "day", "why"), lost[:SHOWN])
+        if len(lost) > SHOWN:
+            _say(f"... and {len(lost) - SHOWN:,} more (--json lists all)")
+    if fetched:
+        _say(f"{_count(len(found['runs']), 'run')}, {_count(found['requests'], 'request')}")
+    elif any(t["due"] for t in found["tables"].values()):
+        _say("`gbpm runs --fetch` fetches them; the schedule settlement_runs_0500 does so by itself")
+    return _code(found.get("faults", ()), bool(missing))
+
+
+def _runs_row(name: str, table: dict[str, Any]) -> tuple[Any, ...]:
+    share = table["vintage_completeness"]
+    held = "-" if share is None else f"{table['runs_held']:,}/{table['runs_due']:,} ({100 * share:.0f} %)"
+    why = ", ".join(f"{run} {n:,}" for run, n in table["runs"].items()) or "-"
+    return name, table["held"], table["due"], why, Text(held, justify="right")
+
+
 def tables(found: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         show.print_json({"tables": found})

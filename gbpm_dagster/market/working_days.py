@@ -15,6 +15,9 @@ import holidays
 RUNS = ("II", "SF", "R1", "R2", "R3", "RF")
 """Settlement runs in their order; disputes (DF) come about 28 months later and have no fixed offset."""
 
+DISPUTES = "DF"
+"""The run after RF: only a published calendar can date it."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunOffsets:
@@ -34,6 +37,14 @@ OFFSETS: tuple[RunOffsets, ...] = (
 def bank_holidays() -> holidays.HolidayBase:
     """Bank holidays of England & Wales, computed year by year as they are asked for."""
     return holidays.country_holidays("GB", subdiv="ENG")
+
+
+def bank_holidays_of(first: int, last: int) -> list[date]:
+    """Bank holidays of those years (both included), in order."""
+    found = bank_holidays()
+    for year in range(first, last + 1):
+        _ = date(year, 1, 1) in found  # the library works a year out when it is first asked about
+    return sorted(day for day in found if first <= day.year <= last)
 
 
 def is_working_day(day: date, calendar: Container[date] | None = None) -> bool:

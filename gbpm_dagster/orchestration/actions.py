@@ -22,18 +22,20 @@ from gbpm_dagster.console.args import UsageError
 from gbpm_dagster.console.failures import CannotWork
 from gbpm_dagster.console.show import day_bars
 from gbpm_dagster.orchestration import launch, services
-from gbpm_dagster.orchestration.ask import choose, days_of, open_runtime
+from gbpm_dagster.orchestration.ask import choose, days_of, open_runtime, runs_of, settlement_days
 from gbpm_dagster.orchestration.checks import last_gaps, store
 from gbpm_dagster.orchestration.healing import FAILS, plan_healing
 from gbpm_dagster.orchestration.instance import fail_orphans, open_instance
 from gbpm_dagster.orchestration.internal import days_in_flight
 from gbpm_dagster.orchestration.launch import Launched
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
+from gbpm_dagster.orchestration.settlement import plan_refetches, reason_of
 from gbpm_dagster.quality.checks import CheckResult
+from gbpm_dagster.quality.runs import Refetch
 from gbpm_dagster.settings import Settings
 from gbpm_dagster.warehouse.protocol import Outcome
 
-__all__ = ["CannotWork", "backfill", "check", "heal", "status", "up"]
+__all__ = ["CannotWork", "backfill", "check", "fetch_runs", "heal", "status", "up"]
 
 STATES = ("complete", "partial", "late", "missing", "missing_at_source", "due", "not_due")
 
@@ -156,6 +158,42 @@ def heal(*, quiet: bool = False) -> dict[str, Any]:
         },
         "faults": list(done.faults.values()),
     }
+
+
+def fetch_runs(names: Sequence[str], first: str | None, last: str | None, *, quiet: bool = False) -> dict[str, Any]:
+    """Fetch again what settlement runs made due; returns `ask.runs` as it was before, and what the fetch did: runs,
+    requests, missing (days due that are still not as the source has them, with why), faults (empty: none)."""
+    runtime = open_runtime()
+    days = settlement_days(runtime, names, first, last)
+    with open_instance(runtime.settings) as instance:
+        fail_orphans(instance)
+        found = plan_refetches(runtime, days, days_in_flight(instance))
+        before = runs_of(runtime, days)
+        done = []
+        for run in dict.fromkeys(r.run for r in found):  # one after the other: each run's tag says why
+            work = {r.table: list(r.days) for r in found if r.run == run}
+            done.append(_launch(runtime, instance, work, reason_of(run), quiet))
+    return {
+        "tables": before,
+        "runs": [run for d in done for run in d.runs],
+        "requests": sum(d.requests for d in done),
+        "missing": _not_fetched(found, done),
+        "faults": [text for d in done for text in d.faults.values()],
+    }
+
+
+def _not_fetched(found: Sequence[Refetch], done: Sequence[Launched]) -> dict[str, dict[str, str]]:
+    """Of the days that were due those that did not become what the source has now, with the reason."""
+    outcomes = {key: outcome for d in done for key, outcome in d.outcomes.items()}
+    faults = {table: text for d in done for table, text in d.faults.items()}
+    missing: dict[str, dict[str, str]] = {}
+    for refetch in found:
+        for day in refetch.due:
+            outcome = outcomes.get((refetch.table, day))
+            if outcome is None or not outcome.ok:
+                why = (outcome.message or outcome.outcome) if outcome else faults.get(refetch.table, "was not asked")
+                missing.setdefault(refetch.table, {})[day.isoformat()] = why
+    return missing
 
 
 def status() -> dict[str, Any]:

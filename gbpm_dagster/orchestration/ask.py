@@ -1,13 +1,13 @@
 """What the commands that only ask do, as plain functions that return plain values; no Dagster: they start fast.
 
-Belongs here: plan, tables, config, sql, unit, what a command line is about. Not here: printing, what fetches.
+Belongs here: plan, runs, tables, config, sql, unit, what a command line is about. Not here: printing, any fetching.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -124,6 +124,49 @@ def _rate(runtime: Runtime, dataset: Dataset) -> float:
     """Requests a second: the setting's, or the path's own where that is lower."""
     own = dataset.endpoint.per_minute / 60
     return min(runtime.settings.max_requests_per_second, own or float("inf"))
+
+
+def settlement_days(
+    runtime: Runtime, names: Sequence[str], first: str | None, last: str | None
+) -> dict[str, list[date]]:
+    """The wanted days of the named (or all) settlement tables of the home; raises UsageError, UnknownTable."""
+    datasets = runtime.named(names)
+    known = ", ".join(d.table for d in runtime.datasets if d.settlement) or "none in this home"
+    for dataset in datasets if names else ():
+        if not dataset.settlement:
+            raise UsageError(f"{dataset.table} is not re-run by settlement: the tables that are: {known}")
+    chosen = [d for d in datasets if d.settlement]
+    return days_of(runtime, chosen, bool(names), first, last)
+
+
+def runs_of(runtime: Runtime, days: Mapping[str, Sequence[date]]) -> dict[str, dict[str, Any]]:
+    """By table: held (days with an answer), due (of them, to fetch again), runs (due days by the run that is why),
+    days (each with its run), runs due and held, and their ratio (domain.md 2.2 G)."""
+    from gbpm_dagster.quality.run_calendar import ORDER
+
+    due = runtime.due_runs(days).sort("table", "day")
+    vintages = runtime.vintage_completeness(days)
+    evidence = runtime.lake.evidence(list(days)).select("table", "day")
+    found = {}
+    for table, wanted in days.items():
+        here, shares = due.filter(table=table), vintages.filter(table=table)
+        expected, held = int(shares["runs_due"].sum()), int(shares["runs_held"].sum())
+        found[table] = {
+            "held": evidence.filter(evidence["table"] == table, evidence["day"].is_in(list(wanted))).height,
+            "due": here.height,
+            "runs": {run: n for run in ORDER if (n := here.filter(run=run).height)},
+            "days": {day.isoformat(): run for day, run in here.select("day", "run").iter_rows()},
+            "runs_due": expected,
+            "runs_held": held,
+            "vintage_completeness": held / expected if expected else None,
+        }
+    return found
+
+
+def runs(names: Sequence[str], first: str | None, last: str | None) -> dict[str, Any]:
+    """What settlement runs make due, a table; asks nobody."""
+    runtime = open_runtime()
+    return {"tables": runs_of(runtime, settlement_days(runtime, names, first, last))}
 
 
 def tables() -> list[dict[str, Any]]:

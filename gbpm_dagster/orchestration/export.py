@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from gbpm_dagster import __version__
-from gbpm_dagster.catalogue import DATASETS
-from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.console.args import UsageError, check_range, parse_day
 from gbpm_dagster.console.failures import Interrupted
 from gbpm_dagster.console.show import day_progress
@@ -83,8 +81,8 @@ Span = tuple[date | None, date | None]
 
 def _judge(runtime: Runtime, reader: Reader) -> tuple[Span, int, list[Lack]]:
     """The days of the rows, how many of them the source can have, and those that are not complete."""
-    dataset, asked = reader.source.dataset, (reader.start, reader.end)
-    if dataset is None or reader.source.name != dataset.table:
+    dataset, asked = reader.judged, (reader.start, reader.end)
+    if dataset is None:
         return asked, 0, []
     first, last = stored_span(runtime.lake, dataset, *asked, runtime.settings.home)
     if dataset.partition_field == "":
@@ -101,12 +99,7 @@ def _facts(reader: Reader, span: Span, where: str | None, lacks: list[Lack]) -> 
     if lacks:
         said["not_complete"] = ", ".join(f"{k.day} {k.state.value}" for k in lacks)
     said["version"] = __version__
-    return files.file_facts(reader, _entry(reader), said, datetime.now(UTC))
-
-
-def _entry(reader: Reader) -> Dataset | None:
-    name = reader.source.name
-    return reader.source.dataset or DATASETS.get(name.removesuffix("_vintages").removesuffix("_history"))
+    return files.file_facts(reader, reader.source.dataset, said, datetime.now(UTC))
 
 
 def _write(

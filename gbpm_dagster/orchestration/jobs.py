@@ -15,10 +15,9 @@ from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.checks import store
 from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
+from gbpm_dagster.orchestration.settlement import ASSET_JOB, build_runs_schedule
 
 LONDON = "Europe/London"
-ASSET_JOB = "__ASSET_JOB"
-"""Dagster's own job of all assets (a test holds the name against the pinned version)."""
 
 
 def _check_job(name: str, which: Sequence[str], description: str) -> dg.JobDefinition:
@@ -83,10 +82,12 @@ def upkeep_job() -> dg.JobDefinition:
 def build_schedules(
     datasets: Sequence[Dataset], runtime: Runtime, jobs: Mapping[str, dg.JobDefinition]
 ) -> list[dg.ScheduleDefinition]:
-    """02:00 backfill of yesterday, 04:00 upkeep, 08:00 gap check, freshness every 15 minutes (Europe/London)."""
+    """02:00 backfill of yesterday, 04:00 upkeep, 05:00 settlement runs, 08:00 gap check, freshness every 15 minutes
+    (Europe/London)."""
     running = dg.DefaultScheduleStatus.RUNNING
     return [
         _daily_backfill(datasets, runtime),
+        build_runs_schedule(datasets, runtime),
         dg.ScheduleDefinition(
             name="gap_check_0800",
             job=jobs["gap_check"],

@@ -23,13 +23,12 @@ from gbpm_dagster.console.failures import CannotWork, Interrupted, disk_is_full
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.build import build_definitions
 from gbpm_dagster.orchestration.instance import PID_TAG, fail_orphans
-from gbpm_dagster.orchestration.partitions import spans
+from gbpm_dagster.orchestration.partitions import RANGE_END, RANGE_START, spans
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.orchestration.services import STATE
 from gbpm_dagster.warehouse.protocol import Outcome, WarehouseError
 
 BACKFILL_TAG = "dagster/backfill"
-RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 LAUNCH = """
 mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) { __typename

@@ -16,6 +16,8 @@ from gbpm_dagster.quality.expected import Scope, wanted_days
 from gbpm_dagster.settings import Settings
 
 ONE = timedelta(days=1)
+RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+"""Tags of a run that covers a range of days."""
 
 
 @cache

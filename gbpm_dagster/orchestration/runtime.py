@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gbpm_dagster.elexon.source import ElexonSource
     from gbpm_dagster.ingest.run import Report
     from gbpm_dagster.quality.checks import CheckResult
+    from gbpm_dagster.quality.run_calendar import Published
     from gbpm_dagster.warehouse.lake import Lake
     from gbpm_dagster.warehouse.protocol import Outcome
 
@@ -40,12 +41,15 @@ class Runtime:
     settings: Settings
     listener: Callable[[Outcome], None] | None = None
     """Told of every outcome of a load in this process (the CLI's progress display)."""
+    read_only: bool = False
+    """Only an existing home, of which nothing is changed."""
 
     @cached_property
     def lake(self) -> Lake:
         from gbpm_dagster.warehouse.lake import Lake
 
-        return Lake(open_home(self.settings.home).lake)
+        home = open_home(self.settings.home, write=not self.read_only)
+        return Lake(home.lake, calendar=lambda: self.run_calendar)
 
     @cached_property
     def scope(self) -> dict[str, list[tuple[date, date]]] | None:
@@ -83,6 +87,41 @@ class Runtime:
         wanted = list(days) if days is not None else self.wanted(dataset)
         evidence, attempts = self.lake.evidence([dataset.table]), self.lake.attempts([dataset.table])
         return coverage(dataset, wanted, evidence, attempts, self.settings.clock(), self.scope is not None)
+
+    @cached_property
+    def published_runs(self) -> Published:
+        """The published settlement calendar of the home, empty without one; raises SettingsError."""
+        file = self.settings.settlement_calendar
+        if file is None:
+            return {}
+        from gbpm_dagster.quality.run_calendar import load_published
+
+        try:
+            return load_published(file)
+        except ValueError as error:
+            raise SettingsError(f"GBPM_SETTLEMENT_CALENDAR is {str(file)!r}: {error}") from None
+
+    @cached_property
+    def run_calendar(self) -> pl.DataFrame:
+        """The settlement runs of all settlement dates to two years from today: quality.run_calendar.RUN_SCHEMA."""
+        from gbpm_dagster.quality.run_calendar import AHEAD, FIRST_DAY, run_calendar
+
+        s = self.settings
+        return run_calendar(FIRST_DAY, s.today() + AHEAD, self.published_runs, due_hour=s.runs_due_hour)
+
+    def due_runs(
+        self, days: Mapping[str, Sequence[date]], in_flight: Mapping[str, set[date]] | None = None
+    ) -> pl.DataFrame:
+        """Which of those days of settlement tables are to be fetched again, and why: quality.runs.DUE_SCHEMA."""
+        from gbpm_dagster.quality.runs import due_runs
+
+        return due_runs(days, self.lake.evidence(list(days)), self.run_calendar, self.settings.clock(), in_flight)
+
+    def vintage_completeness(self, days: Mapping[str, Sequence[date]]) -> pl.DataFrame:
+        """Settlement runs held of runs due, by table and day: quality.runs.COMPLETENESS_SCHEMA."""
+        from gbpm_dagster.quality.runs import vintage_completeness
+
+        return vintage_completeness(days, self.lake.attempts(list(days)), self.run_calendar, self.settings.clock())
 
     def checks(
         self,
@@ -168,7 +207,7 @@ class Runtime:
             raise SettingsError(
                 f"GBPM_HISTORY_START is {s.history_start}, after today ({s.today()}): choose an earlier day"
             )
-        _ = self.scope
+        _ = self.scope, self.published_runs
 
 
 def is_daily(dataset: Dataset) -> bool:

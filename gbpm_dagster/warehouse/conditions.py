@@ -28,6 +28,11 @@ class Condition:
     text: str = ""
     tree: exp.Expr | None = None
 
+    @property
+    def columns(self) -> set[str]:
+        """Names it uses, in lower case."""
+        return {c.name.lower() for c in self.tree.find_all(exp.Column)} if self.tree else set()
+
 
 def condition(where: Where, columns: Sequence[str], table: str) -> Condition:
     """Check a condition; raises QueryError. where: SQL, or column -> value, None (is null) or a list of them."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue import registry as catalogue
 from gbpm_dagster.catalogue.model import Dataset, Grain
-from gbpm_dagster.warehouse import merge, snapshots
+from gbpm_dagster.warehouse import merge, snapshots, views
 from gbpm_dagster.warehouse import query as queries
 from gbpm_dagster.warehouse.conditions import Where
 from gbpm_dagster.warehouse.delta import Conflict, Table, explained
@@ -45,6 +46,8 @@ _TARGET_FILE = 64 << 20  # bytes; replacing a day of a big table rewrites the fi
 class Lake(Warehouse):
     """Delta Lake under `root`: `<table>`, `<table>_vintages` and the four tables of the ledger.
 
+    calendar: makes the settlement runs SQL shows (views.CALENDAR_SCHEMA), called where a query needs them; without it
+    the calendar is empty and no row has a run.
     fault: called with the name of the step that comes next (vintages, forget, data, quarantine, drift, evidence,
     attempts, done), so that a test can fail there. Raises WarehouseError if `root` cannot be used.
     """
@@ -54,11 +57,13 @@ class Lake(Warehouse):
         root: Path,
         datasets: Mapping[str, Dataset] = catalogue.DATASETS,
         *,
+        calendar: Callable[[], pl.DataFrame] = lambda: pl.DataFrame(schema=views.CALENDAR_SCHEMA),
         fault: Callable[[str], None] | None = None,
     ) -> None:
         self.root = Path(root).expanduser().absolute()
         self.datasets = dict(datasets)
         self.ledger = Ledger(self.root)
+        self._calendar = calendar
         self._fault = fault or (lambda step: None)
         with explained(self.root, "opening the lake"):
             self.root.mkdir(parents=True, exist_ok=True)
@@ -217,27 +222,35 @@ class Lake(Warehouse):
         return frame
 
     def _sources(self) -> dict[str, queries.Source]:
-        """What a query may name, by name in lower case; an alias leads to its table."""
         sources: dict[str, queries.Source] = {}
         for name, dataset in self.datasets.items():
-            raw = {n: t for n, t in stored_schema(dataset).items() if n != MONTH}
+            raw = {n: stored_schema(dataset)[n] for n in views.shown(dataset)}
             order = tuple(dict.fromkeys((DAY, *(t for t in _TIME if t in dataset.key), *dataset.key_columns)))
-            sources[name] = self._source(name, raw, dataset, order)
+            history = queries.Source(f"{name}_history", {}, view=views.history_view(dataset), dataset=dataset)
+            table = self._source(name, raw, order, views.table_view(dataset), dataset)
             if dataset.grain is Grain.SNAPSHOT:
-                sources.update(snapshots.sources(sources[name]))
+                table, history = snapshots.sources(table, history)
             old, at = f"{name}_vintages", merge.SUPERSEDED_AT
-            sources[old] = self._source(old, {**raw, at: INSTANT}, None, (*order, at))
+            vintages = self._source(old, {**raw, at: INSTANT}, (*order, at), None, dataset)
+            history = replace(history, order=history.order or (*order, views.KNOWN_FROM))
+            sources |= {name: table, old: vintages, history.name: history}
             for alias in dataset.aliases:
-                sources.setdefault(alias, sources[name])
+                sources.setdefault(alias, table)
         for name, schema in SCHEMAS.items():
-            sources[name] = self._source(name, schema, None, tuple(c for c in ("table", "day", "at") if c in schema))
+            sources[name] = self._source(name, schema, tuple(c for c in ("table", "day", "at") if c in schema))
+        sources[views.CALENDAR] = queries.Source(views.CALENDAR, views.CALENDAR_SCHEMA, frame=self._calendar)
         return sources
 
     def _source(
-        self, name: str, schema: Mapping[str, Any], dataset: Dataset | None, order: tuple[str, ...]
+        self,
+        name: str,
+        schema: Mapping[str, Any],
+        order: tuple[str, ...],
+        view: views.Shape | None = None,
+        dataset: Dataset | None = None,
     ) -> queries.Source:
         table = self._table(name)
-        return queries.Source(name, table.files, schema, dataset, table=table, order=order)
+        return queries.Source(name, schema, table.files, view=view, dataset=dataset, table=table, order=order)
 
     def reader(
         self,
@@ -254,5 +267,5 @@ class Lake(Warehouse):
         """
         sources = self._sources()
         name = table.strip().lower()
-        source = sources.get(name) or sources[catalogue.get(name).table]
-        return reader(source, self.root, start, end, columns, where)
+        found = sources.get(name) or sources[catalogue.get(name).table]
+        return reader(sources, found.name, self.root, start, end, columns, where)

@@ -147,10 +147,24 @@ def combine(dataset: Dataset, answer: Answer, stored: pl.DataFrame, asked: pl.Da
 
 
 def new_vintages(dataset: Dataset, found: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
-    """The vintages of `found` that are not in `stored` yet (same day, same signature): appending twice adds once."""
+    """The vintages of `found` that are not in `stored` yet: appending twice adds once.
+
+    A row that was current is the same as one with its day, signature and receipt: a value that came back at the
+    source and went again was believed twice. One that never was, as an answer said it beside or after a greater one,
+    is the same as any with its day and signature, so that a cache that lags adds nothing each time it is asked.
+    """
     signature = [DAY, *dataset.names]
-    first = found.unique(subset=signature, keep="first", maintain_order=True)
-    return first.join(stored.select(signature), on=signature, how="anti", nulls_equal=True)
+    was_current = pl.col(FETCHED_AT) < pl.col(SUPERSEDED_AT)
+    believed = _not_in(stored, found.filter(was_current), [*signature, FETCHED_AT])
+    never = _not_in(
+        pl.concat([f.select(signature) for f in (stored, believed)]), found.filter(~was_current), signature
+    )
+    return pl.concat([believed, never])
+
+
+def _not_in(stored: pl.DataFrame, found: pl.DataFrame, same: list[str]) -> pl.DataFrame:
+    first = found.unique(subset=same, keep="first", maintain_order=True)
+    return first.join(stored.select(same), on=same, how="anti", nulls_equal=True)
 
 
 def check_account(dataset: Dataset, account: pl.DataFrame) -> list[str]:

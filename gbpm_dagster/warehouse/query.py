@@ -1,6 +1,7 @@
 """SQL over the lake: one SELECT, in DuckDB's or BigQuery's dialect, over views of the tables it names.
 
-Belongs here: what a query may be, the views, the result's types. Not here: where the files come from (lake).
+Belongs here: what a query may be, its views made, the result's types. Not here: where the files come from (lake), the
+text of a view (views).
 """
 
 from __future__ import annotations
@@ -20,11 +21,10 @@ from sqlglot import exp
 
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.warehouse.delta import Table
-from gbpm_dagster.warehouse.protocol import FETCHED_AT, SOURCE, QueryError
+from gbpm_dagster.warehouse.protocol import QueryError
+from gbpm_dagster.warehouse.views import FINAL, RUN, Shape, View, ident, quoted, rows_of
 
 DIALECTS = ("duckdb", "bigquery")
-DELETION = "DEL"
-"""The `version_order` word that removes its key from the current view (domain.md 3.2)."""
 
 _TABLE_FUNCTIONS = ("range", "generate_series", "unnest", "generate_date_array", "generate_timestamp_array")
 _AS_TEXT = ("INTERVAL", "UUID", "BIT", "TIME WITH TIME ZONE")
@@ -43,19 +43,20 @@ _DUCK_TYPE: dict[Any, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A table a query may name. files: its live files now; schema: the columns the view shows, in order.
+    """A table a query may name.
 
-    shape: makes the view of a SELECT of all stored rows, where it is not the current rows of `dataset`.
-    stored: the columns to read of the files, where the view shows others. table: where the rows lie, if in one table.
-    order: columns that put its rows in order.
+    schema: the columns of its stored rows that SQL shows, in order. files: its live files now; or, of a table that is
+    no file, frame: its rows. view: what SQL makes of the rows, where they are not shown as they are; a source may be
+    a view alone. dataset: the entry whose rows it shows; table: where they lie, if in one table of the lake; order:
+    columns of the view that put a person's rows in order.
     """
 
     name: str
-    files: Callable[[], Sequence[str]]
     schema: Mapping[str, Any]
+    files: Callable[[], Sequence[str]] | None = None
+    frame: Callable[[], pl.DataFrame] | None = None
+    view: Shape | None = None
     dataset: Dataset | None = None
-    shape: Callable[[str], str] | None = None
-    stored: Mapping[str, Any] | None = None
     table: Table | None = None
     order: tuple[str, ...] = ()
 
@@ -64,10 +65,11 @@ def run(query: str, dialect: str, sources: Mapping[str, Source], root: Path) -> 
     """Run one SELECT and return its rows; raises QueryError with a readable message."""
     tree = parse(query, dialect)
     names = tables_of(tree, sources)
+    named = naming_computed(tree, names)
     text = query if dialect == "duckdb" and not _requalified(tree) else tree.sql(dialect="duckdb")
     with connect(root) as con:
         for name in names:
-            make_view(con, name, sources[name.lower()])
+            make_view(con, name, sources, name in named)
         try:
             return _fetch(con, text)
         except duckdb.Error as error:
@@ -79,7 +81,7 @@ def connect(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """An engine that works in UTC and may read nothing but the lake's files, whatever a check of a text missed."""
     with duckdb.connect() as con:
         con.execute("SET TimeZone='UTC'")
-        con.execute(f"SET allowed_directories=[{_quote(str(root) + '/')}]")
+        con.execute(f"SET allowed_directories=[{quoted(str(root) + '/')}]")
         con.execute("SET enable_external_access=false")
         con.execute("SET lock_configuration=true")
         yield con
@@ -150,8 +152,8 @@ def _is_column(table: exp.Table, tree: exp.Query) -> bool:
 
 
 def _unknown(name: str, sources: Mapping[str, Source]) -> str:
-    derived = tuple(d for d in ("_vintages", "_history") if not name.lower().endswith(d))
-    every = [s for s in sources if not s.endswith(derived)]
+    derived = ("_vintages", "_history")
+    every = [s for s in sources if not s.endswith(derived) or name.lower().endswith(derived)]
     near = get_close_matches(name.lower(), every, n=3, cutoff=0.5)
     if not near:
         bare = {s.removeprefix("bmrs_"): s for s in every}
@@ -160,53 +162,62 @@ def _unknown(name: str, sources: Mapping[str, Source]) -> str:
     return f"there is no table {name!r}: {hint}"
 
 
-def make_view(con: duckdb.DuckDBPyConnection, name: str, source: Source) -> None:
-    """A view of the source's current rows under that name, one of that name replaced; raises QueryError."""
+def naming_computed(tree: exp.Query, names: Sequence[str]) -> set[str]:
+    """Those of the tables whose computed columns (views.RUN, FINAL) the query may show or use.
+
+    All where the text names such a column, or COLUMNS(...) or a whole row; else those selected with a star.
+    """
+    words = {i.name.lower() for i in tree.find_all(exp.Identifier)}
+    rows = {t.alias_or_name.lower() for t in tree.find_all(exp.Table)}
+    whole_row = any(not c.table and c.name.lower() in rows for c in tree.find_all(exp.Column))
+    if words & {RUN, FINAL} or whole_row or tree.find(exp.Columns):
+        return set(names)
+    starred = [s for s in tree.find_all(exp.Select) if s.is_star]
+    shown = {t.name.lower() for s in starred for t in s.find_all(exp.Table) if t.parent_select is s}
+    return {n for n in names if n.lower() in shown}
+
+
+def view_of(source: Source, named: bool) -> View:
+    """What SQL shows of a source; named: with the computed columns RUN and FINAL."""
+    return source.view(named) if source.view else View(f"SELECT * FROM {rows_of(source.name)}", (source.name,))
+
+
+def make_view(con: duckdb.DuckDBPyConnection, name: str, sources: Mapping[str, Source], named: bool) -> None:
+    """The view of a source under that name, one of that name replaced; raises QueryError."""
+    view = view_of(sources[name.lower()], named)
     try:
-        files = list(source.files())
-        if not files:
-            con.execute(f"CREATE OR REPLACE TEMP VIEW {ident(name)} AS {_nothing(source.schema)}")
-            return
-        stored = source.stored or source.schema
-        hive = any("=" in Path(f).parent.name for f in files) and "table" in stored
-        options = "union_by_name=true, hive_partitioning=" + (
-            "true, hive_types={'table': VARCHAR}" if hive else "false"
-        )
-        rows = f"read_parquet([{', '.join(_quote(f) for f in files)}], {options})"
-        body = f"SELECT {', '.join(ident(c) for c in stored)} FROM {rows}"
-        try:
-            con.execute(f"CREATE OR REPLACE TEMP VIEW {ident(name)} AS {_current(body, source)}")
-        except duckdb.BinderException:
-            # Every file is older than a column the catalogue has since gained.
-            there = {r[0] for r in con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}
-            columns = [
-                ident(c) if c in there else f"CAST(NULL AS {_duck_type(t)}) AS {ident(c)}" for c, t in stored.items()
-            ]
-            body = f"SELECT {', '.join(columns)} FROM {rows}"
-            con.execute(f"CREATE OR REPLACE TEMP VIEW {ident(name)} AS {_current(body, source)}")
+        for part in view.over:
+            _make_rows(con, sources[part])
+        con.execute(f"CREATE OR REPLACE TEMP VIEW {ident(name)} AS {view.body}")
     except duckdb.Error as error:
         raise QueryError(f"{name} cannot be read: {plain(str(error))}") from error
 
 
-def _current(body: str, source: Source) -> str:
-    """The rows that are current over all partitions: of a key published on two days the newer, no deletions."""
-    if source.shape is not None:
-        return source.shape(body)
-    dataset = source.dataset
-    if dataset is None:
-        return body
-    if DELETION in dataset.version_order:
-        flags = [v for v in dataset.version if v in dataset.names]
-        keep = " AND ".join(f"{ident(v)} IS DISTINCT FROM {_quote(DELETION)}" for v in flags)
-        body = f"SELECT * FROM ({body}) WHERE {keep}"
-    field = dataset.partition_field
-    if field and field in dataset.version and field not in dataset.key:
-        fallback = dict(dataset.unit_fallback)
-        key = [f"coalesce({ident(k)}, {ident(fallback[k])})" if k in fallback else ident(k) for k in dataset.key]
-        order = [f"{ident(v)} DESC NULLS LAST" for v in dataset.version]
-        order += [f"{ident(FETCHED_AT)} DESC", f"{ident(SOURCE)} DESC"]
-        body += f" QUALIFY row_number() OVER (PARTITION BY {', '.join(key)} ORDER BY {', '.join(order)}) = 1"
-    return body
+def _make_rows(con: duckdb.DuckDBPyConnection, source: Source) -> None:
+    """The stored rows of a source, as the relation `rows_of` its name."""
+    view = f"CREATE OR REPLACE TEMP VIEW {rows_of(source.name)} AS"
+    if source.frame is not None:
+        frame = source.frame().select(list(source.schema))
+        con.register(f"{source.name}__frame", frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
+        con.execute(f"{view} SELECT * FROM {ident(f'{source.name}__frame')}")
+        return
+    files = list(source.files()) if source.files else []
+    if not files:
+        con.execute(f"{view} {_nothing(source.schema)}")
+        return
+    hive = any("=" in Path(f).parent.name for f in files) and "table" in source.schema
+    options = "union_by_name=true, hive_partitioning=" + ("true, hive_types={'table': VARCHAR}" if hive else "false")
+    rows = f"read_parquet([{', '.join(quoted(f) for f in files)}], {options})"
+    try:
+        con.execute(f"{view} SELECT {', '.join(ident(c) for c in source.schema)} FROM {rows}")
+    except duckdb.BinderException:
+        # Every file is older than a column the catalogue has since gained.
+        there = {r[0] for r in con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()}
+        columns = [
+            ident(c) if c in there else f"CAST(NULL AS {_duck_type(t)}) AS {ident(c)}"
+            for c, t in source.schema.items()
+        ]
+        con.execute(f"{view} SELECT {', '.join(columns)} FROM {rows}")
 
 
 def _nothing(schema: Mapping[str, Any]) -> str:
@@ -275,12 +286,3 @@ def plain(message: str) -> str:
     for code in ("\x1b[4m", "\x1b[0m"):
         message = message.replace(code, "")
     return " ".join(message.split())[:600]
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def ident(name: str) -> str:
-    """A quoted identifier."""
-    return '"' + name.replace('"', '""') + '"'

@@ -228,3 +228,15 @@ def test_a_family_says_what_it_is_and_gives_an_example() -> None:
     for family in FAMILIES:
         assert family.title and family.about.endswith("."), family.name
         assert family.examples, family.name
+
+
+def test_settlement_tables_are_those_that_runs_make_and_are_kept_by_settlement_date(dataset: Dataset) -> None:
+    """Class G of domain.md 2.1. A run is of a settlement date: that must be the partition."""
+    cadence = TABLES[dataset.table]["publication_cadence"]
+    latest_run_only = any(words in cadence for words in ("settlement calculation", "II run", "then settlement runs"))
+    if dataset.settlement:
+        assert latest_run_only or "settlement run" in cadence
+        assert dataset.partition_field == "settlementDate" and dataset.grain is Grain.DAILY
+        assert dataset.column("settlementDate").kind is Kind.DATE
+    else:
+        assert not latest_run_only

@@ -102,6 +102,9 @@ def test_what_is_not_in_the_grammar(gbpm: Gbpm, args: list[str]) -> None:
         ("GBPM_NOW", "noon", "valid datetime"),
         ("GBPM_DATASETS", "bmrs_cost", "bmrs_costs"),
         ("GBPM_SCOPE_FILE", "/nowhere/scope.json", "cannot be read"),
+        ("GBPM_SETTLEMENT_CALENDAR", "/nowhere/calendar.csv", "cannot be read"),
+        ("GBPM_RUNS_DUE_HOUR", "24", "less than or equal to 23"),
+        ("GBPM_RUNS_MAX_PARTITIONS", "0", "greater than or equal to 1"),
         ("GBPM_PORT", "70000", "65535"),
         ("GBPM_HEAL", "perhaps", "boolean"),
         ("GBPM_HEAL_DELAYS_SECONDS", "60,soon", "number"),
@@ -123,6 +126,14 @@ def test_a_scope_file_with_a_wrong_table_or_form(gbpm: Gbpm, tmp_path: Path) -> 
     ):
         scope.write_text(text)
         refused(gbpm("plan", "--all", *RANGE, GBPM_SCOPE_FILE=str(scope)), 2, "GBPM_SCOPE_FILE", str(scope), said)
+
+
+def test_a_settlement_calendar_with_a_bad_line(gbpm: Gbpm, tmp_path: Path) -> None:
+    file = tmp_path / "calendar.csv"
+    file.write_text("settlementDate,run,date\n2024-01-02,SF,2024-01-24\n2024-01-03,S1,2024-01-25\n")
+    for command in (["runs"], ["plan", "bmrs_mid", *RANGE], ["sql", "SELECT 1"]):
+        told = gbpm(*command, GBPM_SETTLEMENT_CALENDAR=str(file))
+        refused(told, 2, "GBPM_SETTLEMENT_CALENDAR", str(file), "line 3: run is 'S1': allowed are II, SF, R1")
 
 
 # --- the home

@@ -79,6 +79,7 @@ def test_a_planned_check_is_unknown_not_passed(home: HomeMaker) -> None:
     ("name", "cron"),
     [
         ("daily_backfill_0200", "0 2 * * *"),
+        ("settlement_runs_0500", "0 5 * * *"),
         ("gap_check_0800", "0 8 * * *"),
         ("freshness_15_min", "*/15 * * * *"),
     ],

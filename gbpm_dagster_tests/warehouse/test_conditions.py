@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -167,17 +168,17 @@ CONDITIONS = st.recursive(
 
 
 @pytest.fixture(scope="module")
-def periods() -> duckdb.DuckDBPyConnection:
+def periods() -> Iterator[duckdb.DuckDBPyConnection]:
     """Every half hour of twelve London days in summer, where a London day begins at 23:00Z."""
-    con = duckdb.connect()
-    con.execute("SET TimeZone='UTC'")
-    con.execute(
-        """CREATE TABLE t AS SELECT s AS "startTime", CAST(s AT TIME ZONE 'Europe/London' AS DATE) AS _day,
-           CAST(s AT TIME ZONE 'Europe/London' AS DATE) AS "settlementDate"
-           FROM generate_series(TIMESTAMPTZ '2024-06-01 23:00+00', TIMESTAMPTZ '2024-06-13 22:30+00',
-           INTERVAL 30 MINUTE) AS g(s)"""
-    )
-    return con
+    with duckdb.connect() as con:
+        con.execute("SET TimeZone='UTC'")
+        con.execute(
+            """CREATE TABLE t AS SELECT s AS "startTime", CAST(s AT TIME ZONE 'Europe/London' AS DATE) AS _day,
+               CAST(s AT TIME ZONE 'Europe/London' AS DATE) AS "settlementDate"
+               FROM generate_series(TIMESTAMPTZ '2024-06-01 23:00+00', TIMESTAMPTZ '2024-06-13 22:30+00',
+               INTERVAL 30 MINUTE) AS g(s)"""
+        )
+        yield con
 
 
 @given(CONDITIONS)

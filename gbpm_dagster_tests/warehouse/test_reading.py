@@ -15,6 +15,7 @@ from gbpm_dagster.catalogue import UnknownTable
 from gbpm_dagster.warehouse import query, reading
 from gbpm_dagster.warehouse.lake import Lake
 from gbpm_dagster.warehouse.protocol import Arrival, QueryError
+from gbpm_dagster.warehouse.views import CALENDAR_SCHEMA
 from gbpm_dagster_tests.warehouse.rows import (
     BMUNITS,
     BOALF,
@@ -71,7 +72,9 @@ ORDER = {
     "bmrs_mid": "_day, settlementDate, settlementPeriod, dataProvider",
     "bmrs_costs": "_day, settlementDate, settlementPeriod",
     "bmrs_costs_vintages": "_day, settlementDate, settlementPeriod, _superseded_at",
+    "bmrs_costs_history": "_day, settlementDate, settlementPeriod, _known_from",
     "bmrs_indo": "_day, settlementDate, settlementPeriod",
+    "bmrs_indo_history": "_day, settlementDate, settlementPeriod, _known_from",
     "ref_bmunits": "elexonBmUnit, nationalGridBmUnit",
     "ref_bmunits_history": "elexonBmUnit, nationalGridBmUnit, _valid_from",
     "gbpm_evidence": '"table", day',
@@ -84,7 +87,9 @@ def test_all_rows_are_those_of_sql_in_the_order_of_the_key(lake: Lake, table: st
 
 
 @pytest.mark.parametrize("at_once", [1, 100, 200, 10**6])
-@pytest.mark.parametrize("table", ["bmrs_mid", "bmrs_costs_vintages", "bmrs_indo"])
+@pytest.mark.parametrize(
+    "table", ["bmrs_mid", "bmrs_costs_vintages", "bmrs_costs_history", "bmrs_indo", "bmrs_indo_history"]
+)
 @pytest.mark.parametrize(("first", "last"), [(None, None), (0, 0), (1, 3), (2, None), (None, 1), (-9, 9)])
 def test_days_are_those_of_sql_however_small_the_pieces(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, at_once: int, table: str, first: int | None, last: int | None
@@ -111,9 +116,10 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     make = query.make_view
 
-    def counting(con: Any, name: str, source: query.Source) -> None:
-        counts.append(len(source.files()))
-        make(con, name, source)
+    def counting(con: Any, name: str, sources: Any, named: bool) -> None:
+        if sources[name].files is not None:  # without it only its columns are asked
+            counts.append(len(sources[name].files()))
+        make(con, name, sources, named)
 
     monkeypatch.setattr(query, "make_view", counting)
     return counts
@@ -156,6 +162,26 @@ def test_where_something_else_than_the_day_decides_all_files_are_asked(tmp_path:
         lake.replace(dataset, [answer(frame(dataset, [row]), day)])
     assert read(lake, "bmrs_indo")["demand"].to_list() == [300]
     assert read(lake, "bmrs_indo", DAYS[1], DAYS[1]).is_empty()
+
+
+def test_the_columns_of_settlement_runs_are_there_and_can_be_asked(lake: Lake) -> None:
+    days = DAYS[:2]
+    calendar = pl.DataFrame(
+        [(d, "II", d, datetime(2024, 2, 1, 1, tzinfo=UTC)) for d in days], schema=CALENDAR_SCHEMA, orient="row"
+    )
+    here = Lake(lake.root, calendar=lambda: calendar)
+    rows = read(here, "bmrs_costs", DAYS[0], DAYS[0])
+    assert rows.columns == [*COSTS.names, "_day", "_fetched_at", "_source", "_run", "_final"]
+    assert rows["_run"].to_list() == [
+        "II",
+        *["indicative"] * 47,
+    ]  # made at 02:00, and at 00:00 before the run's 01:00
+    assert read(here, "bmrs_costs", where="_run = 'II'")["settlementDate"].to_list() == days
+    assert read(here, "bmrs_costs", columns=["_final"], where={"settlementPeriod": 1, "_day": DAYS[0]}).rows() == [
+        (False,)
+    ]
+    plain = read(here, "bmrs_costs", columns=["systemSellPrice"], where={"settlementPeriod": 1})
+    assert plain["systemSellPrice"].to_list() == [99.0] * 5
 
 
 def test_a_withdrawn_acceptance_is_not_shown(tmp_path: Path) -> None:
@@ -214,7 +240,7 @@ def test_what_cannot_be_read_says_why(lake: Lake, kwargs: dict[str, Any], messag
 
 def test_a_table_without_days_and_one_that_is_not_there(lake: Lake) -> None:
     with pytest.raises(QueryError, match="some_view has no days"):
-        reading.reader(query.Source("some_view", list, {"x": pl.Int64}), lake.root, DAYS[0])
+        reading.reader({"some_view": query.Source("some_view", {"x": pl.Int64})}, "some_view", lake.root, DAYS[0])
     with pytest.raises(UnknownTable, match="did you mean bmrs_mid"):
         lake.reader("bmrs_mdi")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,17 @@ from typing import Any
 import duckdb
 import polars as pl
 import pytest
+import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.demo.replay_recordings import RECORDINGS
 from gbpm_dagster.elexon.decode import decode
 from gbpm_dagster.warehouse import snapshots
 from gbpm_dagster.warehouse.lake import Lake
-from gbpm_dagster.warehouse.protocol import Arrival, QueryError
+from gbpm_dagster.warehouse.protocol import Arrival, QueryError, stored_schema
+from gbpm_dagster.warehouse.views import View
 from gbpm_dagster_tests.warehouse.rows import BMUNITS, BOALF, answer, frame
 
 MONDAY = date(2026, 3, 30)
@@ -109,22 +113,68 @@ def test_without_a_list_both_are_empty_and_a_wrong_name_is_helped(tmp_path: Path
         lake.sql("SELECT * FROM ref_bmunitz")
 
 
-# The intervals themselves, against lists of any kind.
+# The views themselves, against lists of any kind, as written and after duckdb -> bigquery -> duckdb.
 
 Lists = dict[date, dict[str, str | None]]
 LISTS = st.dictionaries(
     st.integers(0, 12).map(lambda n: MONDAY + timedelta(days=n)),
-    st.dictionaries(st.sampled_from("abc"), st.sampled_from([None, "x", "y"]), max_size=3),
+    st.dictionaries(st.sampled_from(["a", "b", None]), st.sampled_from([None, "x", "y"]), max_size=3),
     max_size=8,
 )
+MAY_BE_EMPTY = replace(BMUNITS, completeness=replace(BMUNITS.completeness, floor=0))
+
+
+def ask(view: View, dataset: Dataset, lists: Lists) -> list[dict[str, Any]]:
+    """Rows of a view of these lists: key, value and the columns that are ours."""
+    rows = [
+        {"_day": day, "elexonBmUnit": key, "leadPartyName": value, **dict.fromkeys(("_fetched_at", "_source"))}
+        for day, kept in lists.items()
+        for key, value in kept.items()
+    ]
+    schema = {n: t for n, t in stored_schema(dataset).items() if n != "_month"}
+    stored = pl.DataFrame([{n: r.get(n) for n in schema} for r in rows], schema=schema)
+    listed = [{"table": "ref_bmunits", "day": day} for day in lists] + [{"table": "other", "day": date(2030, 1, 1)}]
+    found = []
+    for dialect in ("duckdb", "bigquery"):
+        text = view.body
+        if dialect == "bigquery":
+            there = sqlglot.transpile(text, "duckdb", "bigquery", unsupported_level=sqlglot.ErrorLevel.RAISE)[0]
+            assert '"' not in there
+            text = sqlglot.transpile(there, "bigquery", "duckdb")[0]
+        with duckdb.connect() as con:
+            con.register("ref_bmunits__rows", stored.to_arrow())
+            con.register("gbpm_evidence__rows", pl.DataFrame(listed).to_arrow())
+            frame = pl.DataFrame(pl.from_arrow(con.sql(text).to_arrow_table()))
+        named = frame.rename({"elexonBmUnit": "key", "leadPartyName": "value"})
+        ours = [c for c in ("_day", "_valid_from", "_valid_to", "_last_seen") if c in named.columns]
+        found.append(sorted(named.select("key", "value", *ours).to_dicts(), key=str))
+    assert found[0] == found[1]
+    return found[0]
 
 
 def intervals(lists: Lists) -> list[dict[str, Any]]:
-    rows = [{"key": k, "value": v, "_day": day} for day, kept in lists.items() for k, v in kept.items()]
-    table = pl.DataFrame(rows, schema={"key": pl.String, "value": pl.String, "_day": pl.Date})
-    with duckdb.connect() as con:
-        con.register("lists", table.to_arrow())
-        return pl.DataFrame(con.sql(snapshots.intervals("SELECT * FROM lists", ["key", "value"])).pl()).to_dicts()
+    return ask(snapshots.intervals(BMUNITS), BMUNITS, lists)
+
+
+@given(LISTS)
+def test_the_newest_list_is_the_last_with_rows_or_the_last_answered(lists: Lists) -> None:
+    filled = [day for day, kept in sorted(lists.items()) if kept]
+    last = lists[filled[-1]] if filled else {}
+    found = ask(snapshots.newest(BMUNITS), BMUNITS, lists)
+    assert {r["key"]: r["value"] for r in found} == last
+    answered = lists[max(lists)] if lists else {}
+    found = ask(snapshots.newest(MAY_BE_EMPTY), MAY_BE_EMPTY, lists)
+    assert {r["key"]: r["value"] for r in found} == answered
+
+
+@given(LISTS)
+def test_a_list_that_may_be_empty_ends_what_it_lacks(lists: Lists) -> None:
+    found = ask(snapshots.intervals(MAY_BE_EMPTY), MAY_BE_EMPTY, lists)
+    for n in range(-1, 15):
+        day = MONDAY + timedelta(days=n)
+        before = [d for d in sorted(lists) if d <= day]
+        valid = [r for r in found if r["_valid_from"] <= day and (r["_valid_to"] is None or day <= r["_valid_to"])]
+        assert {r["key"]: r["value"] for r in valid} == (lists[before[-1]] if before else {})
 
 
 @given(LISTS)
@@ -153,7 +203,7 @@ def test_an_interval_is_a_maximal_run_of_lists(lists: Lists) -> None:
         assert following not in same
         assert row["_valid_to"] == (following - timedelta(days=1) if following else None)
         covered += [(row["key"], d) for d in listed[first : last + 1]]
-    assert sorted(covered) == sorted((k, d) for d in listed for k in lists[d])
+    assert sorted(covered, key=str) == sorted(((k, d) for d in listed for k in lists[d]), key=str)
 
 
 def test_the_recorded_register_is_what_these_tests_say() -> None:
