@@ -25,6 +25,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
+catalogue = typer.Typer(help="The tables' declarations, and Elexon's own document.", no_args_is_help=True)
+app.add_typer(catalogue, name="catalogue")
+
 Tables = Annotated[list[str] | None, typer.Argument(help="tables (see `gbpm tables`)", show_default=False)]
 From = Annotated[str | None, typer.Option("--from", help="first London day, yyyy-mm-dd")]
 To = Annotated[str | None, typer.Option("--to", help="last London day, yyyy-mm-dd")]
@@ -228,6 +231,21 @@ def export(
         table, out, first, last, form=format_ and format_.value, columns=columns, where=where, force=force, quiet=json
     )
     raise typer.Exit(report.export(found, json, allow_gaps))
+
+
+@catalogue.command()
+def verify(
+    document: Annotated[
+        str | None, typer.Option(help="a file or an http(s) address, plain or gzip; none: the stored document")
+    ] = None,
+    live: Annotated[bool, typer.Option("--live", help="the document that the service publishes now")] = False,
+    json: Json = False,
+) -> None:
+    """Hold the catalogue against Elexon's OpenAPI document, both ways; 3 = they differ."""
+    from gbpm_dagster.console import drift
+    from gbpm_dagster.orchestration import verify as verifying
+
+    raise typer.Exit(drift.verdict(verifying.verify(document, live), json))
 
 
 def main(args: list[str] | None = None) -> None:

@@ -116,6 +116,15 @@ def test_the_shipped_data_stay_small() -> None:
     assert sum(p.stat().st_size for p in data) <= 15_000_000
 
 
+def test_every_data_file_of_the_package_is_installed_with_it() -> None:
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"][
+        "gbpm_dagster"
+    ]
+    shipped = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
+    data = {p for p in tracked_files() if p.is_relative_to(PACKAGE) and p.suffix != ".py"}
+    assert sorted(str(p.relative_to(PACKAGE)) for p in data - shipped) == []
+
+
 def test_constraints_are_exact_and_cover_what_is_needed() -> None:
     lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     pinned = dict(line.split("==") for line in lines)  # fails on anything but name==version
@@ -124,6 +133,15 @@ def test_constraints_are_exact_and_cover_what_is_needed() -> None:
     names = {_plain(re.split(r"[<>=!~\[; ]", requirement)[0]) for requirement in needed}
     assert names - {_plain(name) for name in pinned} == set()
     assert "gbpm-dagster" not in {_plain(name) for name in pinned}
+
+
+def test_every_file_of_the_package_is_packed() -> None:
+    """A wheel holds modules by itself, other files only where package-data names them."""
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = setup["package-data"]["gbpm_dagster"]
+    files = [p.relative_to(PACKAGE) for p in tracked_files() if p.is_relative_to(PACKAGE) and p.suffix != ".py"]
+    assert len(files) > 10
+    assert [str(f) for f in files if not any(f.match(pattern) for pattern in patterns)] == []
 
 
 def _plain(name: str) -> str:
@@ -336,9 +354,15 @@ def test_the_contract_names_the_commands_there_are() -> None:
     from gbpm_dagster.cli import app
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    rows = re.findall(r"^\| `gbpm ([a-z]+)(.*?)` \|", (ROOT / "docs" / "contract.md").read_text(), re.MULTILINE)
-    assert sorted(name for name, _ in rows) == sorted(commands)
-    for name, usage in rows:
+    groups = {name: group.commands for name, group in commands.items() if hasattr(group, "commands")}
+    commands = {name: command for name, command in commands.items() if name not in groups}
+    commands |= {f"{group} {name}": c for group, inner in groups.items() for name, c in inner.items()}
+    known = "|".join(sorted(commands, key=len, reverse=True))
+    lines = re.findall(r"^\| `gbpm (.*?)` \|", (ROOT / "docs" / "contract.md").read_text(), re.MULTILINE)
+    rows = [re.fullmatch(rf"({known})(?![a-z])(.*)", line) for line in lines]
+    assert [line for line, row in zip(lines, rows, strict=True) if row is None] == []
+    assert sorted(row[1] for row in rows if row) == sorted(commands)
+    for name, usage in (row.groups() for row in rows if row):
         options = {
             option for parameter in commands[name].params for option in parameter.opts if option.startswith("--")
         }

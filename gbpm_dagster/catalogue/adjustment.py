@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import PERIOD_START, Completeness, Dataset, Family, Freshness, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import HALF_HOURLY, POLLED, UNIT, between, days, hours, in_period
 from gbpm_dagster.catalogue.vocabulary import columns
@@ -265,10 +266,5 @@ FAMILY = Family(
         BMRS_NONBM_VOLUMES,
     ),
     about="Actions the system operator took outside the balancing mechanism, and how they adjust the imbalance price.",
-    examples=(
-        (
-            "Net volume of adjustment actions by settlement period (MWh)",
-            "SELECT settlementDate, settlementPeriod, sum(volume) AS net_volume_mwh, count(*) AS actions FROM bmrs_disbsad GROUP BY settlementDate, settlementPeriod ORDER BY settlementDate, settlementPeriod",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

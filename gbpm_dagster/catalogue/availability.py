@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Completeness, Dataset, Family, Freshness, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import NO_FRESHNESS, UNIT, UNKNOWN, as_of, days, hours, published
 from gbpm_dagster.catalogue.vocabulary import columns
@@ -296,10 +297,5 @@ FAMILY = Family(
         BMRS_AVAILABILITY_WEEKLY,
     ),
     about="How much capacity its owners expect to be available (every publication is kept), and how much is installed.",
-    examples=(
-        (
-            "Output usable by fuel in the newest publication (MW)",
-            "SELECT forecastDate, fuelType, sum(outputUsable) AS output_usable_mw FROM bmrs_fou2t14d WHERE publishTime = (SELECT max(publishTime) FROM bmrs_fou2t14d) GROUP BY forecastDate, fuelType ORDER BY forecastDate, output_usable_mw DESC",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import PERIOD_START, Column, Completeness, Dataset, Each, Family, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import (
     HALF_HOURLY,
@@ -69,7 +70,7 @@ BMRS_BOD = Dataset(
     published="per settlement period, after gate closure",
     iris_code="BOD",
     notes=(
-        "Prices of about 99,999 mean: do not use.",
+        "Prices of about ±99,999 mean: do not use. Keep such pairs when you build the stack: without them every band shifts.",
         "Units need not submit, and pairs of zero are left out by the API.",
     ),
     columns=columns(
@@ -364,10 +365,5 @@ FAMILY = Family(
         BMRS_PHYSICAL_ALL,
     ),
     about="What units meant to do, what they offered, and what was accepted. Levels are MW and straight lines between two instants: integrate over time for MWh.",
-    examples=(
-        (
-            "Energy each unit notified (MWh): the area under its straight lines",
-            "SELECT nationalGridBmUnit, sum((levelFrom + levelTo) / 2.0 * date_diff('second', timeFrom, timeTo) / 3600.0) AS notified_mwh FROM bmrs_pn GROUP BY nationalGridBmUnit ORDER BY notified_mwh DESC LIMIT 20",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Column, Completeness, Dataset, Family, Freshness, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import (
     HALF_HOURLY,
@@ -209,7 +210,7 @@ BMRS_TEMP = Dataset(
     code="TEMP",
     family=NAME,
     title="Temperature",
-    description="The day's average temperature (degrees Celsius) at midday over six stations.",
+    description="The day's temperature (degrees Celsius) at midday, the average of six stations.",
     endpoint=published("/datasets/TEMP", days(1), UNKNOWN),
     key=("measurementDate",),
     version=("publishTime",),
@@ -269,10 +270,5 @@ FAMILY = Family(
         BMRS_TEMPERATURE,
     ),
     about="What was consumed: national and transmission demand (average MW), total load, and the temperature behind them.",
-    examples=(
-        (
-            "Highest national demand of each day (MW) and when it was",
-            "SELECT settlementDate, max(initialDemandOutturn) AS peak_mw, arg_max(startTime, initialDemandOutturn) AS peak_start FROM bmrs_demand_outturn GROUP BY settlementDate ORDER BY settlementDate",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Completeness, Dataset, Family, Freshness, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import HALF_HOURLY, UNKNOWN, between, dates, days, published
 from gbpm_dagster.catalogue.vocabulary import columns
@@ -241,10 +242,5 @@ FAMILY = Family(
         BMRS_DEMAND_FORECAST_PEAK,
     ),
     about="What demand was expected to be. Every publication is kept: its publishTime is part of the key.",
-    examples=(
-        (
-            "The last forecast made by noon of the day before, for each settlement period (MW)",
-            "SELECT settlementDate, settlementPeriod, demand AS national_demand_mw, publishTime FROM bmrs_ndf WHERE publishTime <= CAST(settlementDate AS TIMESTAMP) - INTERVAL 12 HOUR QUALIFY row_number() OVER (PARTITION BY settlementDate, settlementPeriod, boundary ORDER BY publishTime DESC) = 1 ORDER BY settlementDate, settlementPeriod",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

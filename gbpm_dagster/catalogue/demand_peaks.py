@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import (
     Column,
     Completeness,
@@ -227,10 +228,5 @@ FAMILY = Family(
         BMRS_RZDR,
     ),
     about="The highest demand of days and seasons, and the regions' demand that a restoration would bring back.",
-    examples=(
-        (
-            "Peak demand of each day (MW)",
-            "SELECT settlementDate, initialTransmissionSystemDemandOutturn AS peak_mw FROM bmrs_demand_peak ORDER BY settlementDate",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

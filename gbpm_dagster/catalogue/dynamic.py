@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Column, Completeness, Dataset, Family, Rule, Tier
 from gbpm_dagster.catalogue.terms import HALF_HOURLY, INT, NOTIFIED, POLLED, UNIT, between, days, in_period
 from gbpm_dagster.catalogue.vocabulary import columns
@@ -269,10 +270,5 @@ FAMILY = Family(
         BMRS_DYNAMIC_ALL,
     ),
     about="How fast, how long and with what notice a unit can move. A declaration holds from its `time` until the unit's next one.",
-    examples=(
-        (
-            "The stable export limit in force for each unit at the end of the data (MW)",
-            "SELECT nationalGridBmUnit, level AS stable_export_limit_mw, time FROM bmrs_sel QUALIFY row_number() OVER (PARTITION BY nationalGridBmUnit ORDER BY time DESC) = 1",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Completeness, Dataset, Family, Rule, Tier
 from gbpm_dagster.catalogue.terms import HALF_HOURLY, NOTIFIED, POLLED, UNIT, between, days, in_period
 from gbpm_dagster.catalogue.vocabulary import columns
@@ -151,10 +152,5 @@ FAMILY = Family(
         BMRS_DYNAMIC_RATES_ALL,
     ),
     about="Up to three rates (MW/min) and the levels (elbows, MW) where one gives way to the next. A declaration holds from its `time` until the unit's next one.",
-    examples=(
-        (
-            "The first run-up rate in force for each unit at the end of the data (MW/min)",
-            "SELECT nationalGridBmUnit, rate1 AS rate_mw_per_min, time FROM bmrs_rure QUALIFY row_number() OVER (PARTITION BY nationalGridBmUnit ORDER BY time DESC) = 1",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

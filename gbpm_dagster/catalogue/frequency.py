@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Completeness, Dataset, Endpoint, Family, Lag, Rule, Style
 from gbpm_dagster.catalogue.terms import STREAMED, days
 from gbpm_dagster.catalogue.vocabulary import columns
@@ -45,10 +46,5 @@ FAMILY = Family(
     "Frequency",
     (BMRS_FREQ,),
     about="The frequency of the system every 15 seconds; 50 Hz is the target.",
-    examples=(
-        (
-            "Minutes outside 49.8 to 50.2 Hz, by London day",
-            "SELECT CAST(timezone('Europe/London', measurementTime) AS DATE) AS day, count(*) FILTER (WHERE frequency NOT BETWEEN 49.8 AND 50.2) / 4.0 AS minutes_outside, min(frequency) AS lowest_hz, max(frequency) AS highest_hz FROM bmrs_freq GROUP BY 1 ORDER BY 1",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.members import FUELS, PSR_TYPES, WIND_AND_SOLAR
 from gbpm_dagster.catalogue.model import (
     Column,
@@ -59,7 +60,10 @@ BMRS_FUELINST = Dataset(
     inferred=("first_day",),
     iris_code="FUELINST",
     importance=2,
-    notes=("Interconnectors (INT...) are negative on export; PS is negative when pumping.",),
+    notes=(
+        "Interconnectors (INT...) are negative on export; PS is negative when pumping.",
+        "Transmission-metered only: no solar, no embedded wind.",
+    ),
     columns=columns("dataset publishTime startTime settlementDate settlementPeriod fuelType generation"),
 )
 
@@ -83,7 +87,10 @@ BMRS_FUELHH = Dataset(
     inferred=("first_day",),
     iris_code="FUELHH",
     importance=2,
-    notes=("Transmission-metered only: no solar, no embedded wind.",),
+    notes=(
+        "Interconnectors (INT...) are negative on export; PS is negative when pumping.",
+        "Transmission-metered only: no solar, no embedded wind.",
+    ),
     columns=columns("dataset publishTime startTime settlementDate settlementPeriod fuelType generation"),
 )
 
@@ -156,7 +163,7 @@ BMRS_AGPT = Dataset(
     notes=(
         "Asked by publication: a settlement day's rows lie in two or more partitions; the view gives one row a key, the newest.",
         "A revision (documentRevisionNumber) is a vintage of the same row.",
-        "Transmission-connected only: embedded solar and wind are in bmrs_agws.",
+        "Solar and wind are those of bmrs_agws, with embedded plants estimated (seen: 1,993 MW of solar in a January half hour): never add the two, nor the wind of bmrs_fuelhh.",
     ),
     columns=columns(
         "dataset documentId documentRevisionNumber! publishTime! businessType psrType quantity! "
@@ -188,7 +195,7 @@ BMRS_AGWS = Dataset(
     importance=4,
     notes=(
         "Asked by publication: a settlement day's rows lie in two or more partitions.",
-        "The only source of embedded solar.",
+        "Where embedded solar is found: bmrs_fuelinst and bmrs_fuelhh have none. Its wind overlaps theirs: never add both.",
         "A revision is a vintage of the same row.",
     ),
     columns=columns(
@@ -356,10 +363,5 @@ FAMILY = Family(
         BMRS_GENERATION_TOTAL,
     ),
     about="What was generated, by fuel, type or interconnector. Values are average MW over their interval: times its hours for MWh.",
-    examples=(
-        (
-            "The day's generation by fuel (GWh)",
-            "SELECT settlementDate, fuelType, sum(generation) / 2 / 1000.0 AS generation_gwh FROM bmrs_fuelhh GROUP BY settlementDate, fuelType ORDER BY settlementDate, generation_gwh DESC",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

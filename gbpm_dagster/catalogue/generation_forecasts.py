@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Column, Completeness, Dataset, Family, Freshness, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import HALF_HOURLY, INT, UNKNOWN, as_of, between, dates, days, minutes, published
 from gbpm_dagster.catalogue.vocabulary import columns
@@ -373,10 +374,5 @@ FAMILY = Family(
         BMRS_INDICATED_DAY_AHEAD,
     ),
     about="What generation was expected to be, and what the notifications added up to. Every publication is kept.",
-    examples=(
-        (
-            "How far the newest wind forecast of each hour was from the first (MW)",
-            "SELECT startTime, arg_max(generation, publishTime) - arg_min(generation, publishTime) AS revision_mw, count(*) AS publications FROM bmrs_windfor GROUP BY startTime ORDER BY startTime",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

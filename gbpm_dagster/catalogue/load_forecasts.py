@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Completeness, Dataset, Family, Freshness, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import NO_FRESHNESS, between, dates, days, published
 from gbpm_dagster.catalogue.vocabulary import columns
@@ -186,10 +187,5 @@ FAMILY = Family(
         BMRS_YATL,
     ),
     about="What total load was expected to be. Every publication is kept; those of the longer horizons are rare.",
-    examples=(
-        (
-            "The newest day-ahead load forecast of each settlement period (MW)",
-            "SELECT settlementDate, settlementPeriod, arg_max(quantity, publishTime) AS load_mw FROM bmrs_datl GROUP BY settlementDate, settlementPeriod ORDER BY settlementDate, settlementPeriod",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

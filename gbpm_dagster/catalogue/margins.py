@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Completeness, Dataset, Family, Freshness, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import (
     HALF_HOURLY,
@@ -260,10 +261,5 @@ FAMILY = Family(
         BMRS_YAFM,
     ),
     about="How much generation is expected to be spare. Every publication is kept.",
-    examples=(
-        (
-            "The tightest settlement period of each publication (MW)",
-            "SELECT publishTime, min(deratedMargin) AS lowest_margin_mw, arg_min(startTime, deratedMargin) AS at_start FROM bmrs_lolpdrm GROUP BY publishTime ORDER BY publishTime",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

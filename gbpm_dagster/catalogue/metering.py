@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import (
     PERIOD_START,
     Column,
@@ -208,10 +209,5 @@ FAMILY = Family(
         LSS_LOAD_SHAPE_TOTALS,
     ),
     about="What really flowed, metered: MWh a settlement period, days after the event and refreshed by each settlement run.",
-    examples=(
-        (
-            "Metered energy of each unit (MWh)",
-            "SELECT coalesce(nationalGridBmUnitId, bmUnit) AS unit, sum(quantity) AS energy_mwh FROM bmrs_b1610 GROUP BY 1 ORDER BY energy_mwh DESC LIMIT 20",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

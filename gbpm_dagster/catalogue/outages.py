@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import (
     Column,
     Completeness,
@@ -53,7 +54,7 @@ BMRS_REMIT = Dataset(
     iris_code="REMIT",
     importance=4,
     notes=(
-        "A revision is a row of its own; the newest is a view.",
+        "A revision is a row of its own; bmrs_remit_unavailability has the newest of each message.",
         "outageProfile is a nested list, kept as JSON text.",
     ),
     columns=columns(
@@ -248,10 +249,5 @@ FAMILY = Family(
         REMIT_REVISIONS,
     ),
     about="What is broken or about to be, in its owners' words, and what the system operator warned of. Every revision of a message is kept.",
-    examples=(
-        (
-            "Outages in their newest revision, the largest first (MW)",
-            "SELECT mrid, affectedUnit, fuelType, unavailableCapacity AS unavailable_mw, eventStartTime, eventEndTime FROM bmrs_remit QUALIFY row_number() OVER (PARTITION BY mrid ORDER BY revisionNumber DESC) = 1 ORDER BY unavailable_mw DESC NULLS LAST LIMIT 20",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

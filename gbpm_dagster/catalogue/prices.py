@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.members import MID_PROVIDERS
 from gbpm_dagster.catalogue.model import Completeness, Dataset, Family, Freshness, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import HALF_HOURLY, between, days, hours, in_period, on_date, published
@@ -67,7 +68,7 @@ BMRS_MID = Dataset(
     importance=1,
     notes=(
         "N2EXMIDP is often 0 price and 0 volume: leave rows with both zero out of averages.",
-        "The message key and the path agree; the IRIS archive also calls it mibm_mid.",
+        "The IRIS archive also calls it mibm_mid.",
     ),
     columns=columns("dataset startTime! dataProvider settlementDate! settlementPeriod! price! volume!"),
 )
@@ -230,10 +231,5 @@ FAMILY = Family(
         BMRS_SOSO_SERIES,
     ),
     about="What electricity cost: the imbalance price that settles what was not contracted, the wholesale index, and what stands behind them. Prices are GBP/MWh, volumes MWh a settlement period.",
-    examples=(
-        (
-            "The day's mean imbalance price beside the volume-weighted wholesale price (GBP/MWh)",
-            "SELECT c.settlementDate, avg(c.systemSellPrice) AS imbalance_gbp_per_mwh, sum(m.price * m.volume) / nullif(sum(m.volume), 0) AS wholesale_gbp_per_mwh FROM bmrs_costs AS c JOIN bmrs_mid AS m ON m.settlementDate = c.settlementDate AND m.settlementPeriod = c.settlementPeriod AND m.dataProvider = 'APXMIDP' GROUP BY c.settlementDate ORDER BY c.settlementDate",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

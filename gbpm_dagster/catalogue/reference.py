@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Completeness, Dataset, Each, Family, Freshness, Grain, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import (
     EACH_DAY,
@@ -233,10 +234,5 @@ FAMILY = Family(
         META_DATA_STATUS,
     ),
     about="Units, fuels, interconnectors and participants as they are now, each day's list kept; and what the source says of its own data.",
-    examples=(
-        (
-            "Units by fuel with their capacity (MW): capacities are texts at the source",
-            "SELECT fuelType, count(*) AS units, sum(TRY_CAST(generationCapacity AS DOUBLE)) AS capacity_mw FROM ref_bmunits GROUP BY fuelType ORDER BY capacity_mw DESC NULLS LAST",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

@@ -1,4 +1,4 @@
-"""The list of all entries, and finding one by table name or alias."""
+"""The list of all entries, and finding one by table name or alias; what became of names that are none."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from gbpm_dagster.catalogue import (
     reserves,
     settlement,
 )
+from gbpm_dagster.catalogue.legacy import Became, Former, former_names, said
 from gbpm_dagster.catalogue.model import Dataset, Family
 
 FAMILIES: tuple[Family, ...] = (
@@ -58,15 +59,31 @@ _BY_ALIAS: dict[str, Dataset] = {
 
 
 class UnknownTable(LookupError):
-    """No entry has that name; the message suggests the nearest ones."""
+    """No entry has that name; the message says what became of an old one, else suggests the nearest ones."""
 
     def __init__(self, name: str) -> None:
         near = get_close_matches(name.lower(), _BY_ALIAS, n=3, cutoff=0.5)
         tables = list(dict.fromkeys(_BY_ALIAS[n].table for n in near))
         hint = f"did you mean {' or '.join(tables)}?" if tables else "`gbpm tables` lists what there is."
-        super().__init__(f"there is no table {name!r}: {hint}")
+        super().__init__(became(name) or f"there is no table {name!r}: {hint}")
         self.name = name
         self.suggestions = tables
+
+
+def became(name: str) -> str:
+    """One sentence on a name of the warehouse before this one, or of the streams to come; "" for other names."""
+    asked = name.strip().lower()
+    former = former_names().get(asked) or _to_come(asked)
+    return said(former) if former and former.kind is not Became.RAW else ""
+
+
+def _to_come(name: str) -> Former | None:
+    """`<table>_iris` and `<table>_unified` of tables that are streamed, where the list of old names has none."""
+    for ending, kind in (("_iris", Became.STREAM), ("_unified", Became.UNIFIED)):
+        dataset = _BY_ALIAS.get(name.removesuffix(ending)) if name.endswith(ending) else None
+        if dataset is not None and dataset.iris_code:
+            return Former(name, kind, dataset.table)
+    return None
 
 
 def get(name: str) -> Dataset:

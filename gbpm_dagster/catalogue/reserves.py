@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Column, Completeness, Dataset, Family, Freshness, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import HALF_HOURLY, NUM, POLLED, days, published
 from gbpm_dagster.catalogue.vocabulary import columns
@@ -254,10 +255,5 @@ FAMILY = Family(
         BMRS_FEIB,
     ),
     about="What reserve was contracted and procured, at what price, and what balancing cost. Asked by publication; a document's revision is a vintage.",
-    examples=(
-        (
-            "Reserve under contract by type and direction (MW)",
-            "SELECT settlementDate, businessType, psrType, flowDirection, sum(quantity) AS reserve_mw FROM bmrs_abuc GROUP BY ALL ORDER BY settlementDate, reserve_mw DESC",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Column, Completeness, Dataset, Each, Family, Grain, Lag, Rule, Tier
 from gbpm_dagster.catalogue.terms import (
     HALF_HOURLY,
@@ -49,7 +50,7 @@ BMRS_BOAV = Dataset(
     importance=4,
     notes=(
         "One call for bids, one for offers; which one a row came from is column bidOffer.",
-        "pairVolumes.negative1 to positive6 are the pairs' volumes; their sum is totalVolumeAccepted.",
+        "pairVolumes.negative1 to positive6 are the pairs' volumes; their sum is totalVolumeAccepted. Bids are negative.",
     ),
     columns=columns(
         "createdDateTime! settlementDate! settlementPeriod! startTime! bmUnit bmUnitType! leadPartyName "
@@ -301,10 +302,5 @@ FAMILY = Family(
         BMRS_DEFAULT_NOTICES,
     ),
     about="What settlement calculated: accepted volumes, cashflows, the ranked stack. Each run (II, SF, R1, R2, R3, RF) replaces the one before at the source; here the earlier ones are kept as vintages.",
-    examples=(
-        (
-            "What each unit was paid for accepted bids and offers (GBP)",
-            "SELECT nationalGridBmUnit, sum(totalCashflow) AS cashflow_gbp FROM bmrs_ebocf GROUP BY nationalGridBmUnit ORDER BY cashflow_gbp DESC LIMIT 20",
-        ),
-    ),
+    examples=EXAMPLES[NAME],
 )

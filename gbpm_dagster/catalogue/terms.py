@@ -1,4 +1,4 @@
-"""Words the entries share: the licence, kinds of columns, ways to be asked, lags, freshness rules.
+"""Words the entries share: kinds of columns, ways to be asked, lags, freshness rules.
 
 Belongs here: what several entries say alike. Not here: entries, members of sets (`members`), columns (`vocabulary`).
 """
@@ -9,9 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 from gbpm_dagster.catalogue.model import Endpoint, Freshness, Kind, Lag, Style
-
-LICENCE = "Contains BMRS data © Elexon Limited copyright and database right"
-"""What stands wherever the source's data are shown or handed on."""
 
 TEXT, INT, NUM = Kind.STRING, Kind.INTEGER, Kind.NUMBER
 FLAG, DATE, INSTANT, JSON = Kind.BOOLEAN, Kind.DATE, Kind.INSTANT, Kind.JSON

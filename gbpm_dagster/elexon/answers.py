@@ -63,27 +63,34 @@ def failure(dataset: Dataset, window: Window, response: httpx.Response) -> Sourc
     means no rows.
     """
     status, body = response.status_code, response.content
+    kind = response.headers.get("content-type", "")
+    if status == HTTPStatus.OK and (not kind or "json" in kind.lower()):
+        return None
+    if status == HTTPStatus.NOT_FOUND and dataset.endpoint.empty_is_404:
+        return None
+    found = refused(response, table=dataset.table, window=window)
+    if status == HTTPStatus.BAD_REQUEST and (cap := cap_named(body)):
+        return _too_long(dataset, window, cap, found.detail)
+    if status == HTTPStatus.NOT_FOUND:
+        found.detail += ". The path, or the name of a required parameter, is not known there"
+    return found
+
+
+def refused(response: httpx.Response, *, table: str, window: Window | None = None) -> SourceError:
+    """The exception for an answer that is not a 200 with JSON."""
+    status, body = response.status_code, response.content
     said = f"the source answered {_name(status)} to {response.url}"
-    known: dict[str, Any] = {"table": dataset.table, "window": window, "status": status}
+    known: dict[str, Any] = {"table": table, "window": window, "status": status}
     if status == HTTPStatus.OK:
         kind = response.headers.get("content-type", "")
-        if not kind or "json" in kind.lower():
-            return None
         return BadAnswer(**known, detail=f"{said} with {kind} where JSON was due: {quote(body)}")
     if status in (408, 425, 429) or status >= 500:
         wait = retry_after(response.headers)
         asks = "" if wait is None else f", asking to wait {wait:.0f} s"
         return SourceUnavailable(**known, detail=f"{said}{asks}: {_problem(body)}", retry_after=wait)
-    if status == HTTPStatus.BAD_REQUEST and (cap := cap_named(body)):
-        return _too_long(dataset, window, cap, f"{said}: {_problem(body)}")
     if 300 <= status < 400:
         detail = f"{said}, pointing to {response.headers.get('location', 'nowhere')}"
         return RequestRefused(**known, detail=detail, advice="Set ELEXON_BASE_URL to the API's present address")
-    if status == HTTPStatus.NOT_FOUND:
-        if dataset.endpoint.empty_is_404:
-            return None
-        detail = f"{said}: {_problem(body)}. The path, or the name of a required parameter, is not known there"
-        return RequestRefused(**known, detail=detail)
     if 200 < status < 300:
         return BadAnswer(**known, detail=f"{said}, without rows")
     return RequestRefused(**known, detail=f"{said}: {_problem(body)}")

@@ -11,19 +11,22 @@ from gbpm_dagster.orchestration.assets import build_asset
 from gbpm_dagster.orchestration.first_look import build_first_look
 from gbpm_dagster.orchestration.healing import build_healer
 from gbpm_dagster.orchestration.jobs import build_jobs, build_schedules
+from gbpm_dagster.orchestration.openapi_asset import build_openapi
 from gbpm_dagster.orchestration.runtime import Runtime
 from gbpm_dagster.settings import Settings
 
 
 def build_definitions(settings: Settings, runtime: Runtime | None = None) -> dg.Definitions:
-    """Assets and checks of the home's tables, the healer, jobs and schedules."""
+    """Assets and checks of the home's tables, the healer, jobs and schedules, the look at Elexon's document."""
     runtime = runtime or Runtime(settings)
     runtime.check_settings()
     datasets, jobs = runtime.datasets, build_jobs()
+    # A home of recorded days has no service behind it whose document could be looked at.
+    openapi = [build_openapi()] if runtime.scope is None else []
     return dg.Definitions(
-        assets=[build_asset(d, runtime) for d in datasets],
+        assets=[*(build_asset(d, runtime) for d in datasets), *(asset for asset, _ in openapi)],
         jobs=list(jobs.values()),
-        schedules=build_schedules(datasets, runtime, jobs),
+        schedules=[*build_schedules(datasets, runtime, jobs), *(schedule for _, schedule in openapi)],
         sensors=[build_healer(datasets, runtime), build_first_look(datasets, jobs["gap_check"])],
         resources={"gbpm": runtime},
         executor=dg.in_process_executor,

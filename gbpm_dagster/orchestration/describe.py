@@ -1,6 +1,7 @@
 """What the Dagster UI says of a table, made from its catalogue entry.
 
-Belongs here: descriptions, column metadata, tags, kinds, owners. Not here: anything that runs.
+Belongs here: specs, column metadata, tags, kinds, owners. Not here: the words, which docs/catalogue has too
+(catalogue.describe), anything that runs.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from gbpm_dagster.catalogue.model import Dataset, Kind, Rule
-from gbpm_dagster.catalogue.terms import LICENCE
+from gbpm_dagster.catalogue import describe
+from gbpm_dagster.catalogue.model import Dataset, Kind
 
 OWNERS = ["team:market-data"]
 SHOWN_TYPES = {Kind.INSTANT: "timestamp"}
@@ -30,37 +31,13 @@ def column_schema(dataset: Dataset) -> dg.TableSchema:
             dg.TableColumn(
                 c.name,
                 SHOWN_TYPES.get(c.kind, c.kind.value),
-                description=f"{c.meaning}{f' ({c.unit})' if c.unit else ''}",
+                description=describe.meaning(c),
                 constraints=dg.TableColumnConstraints(nullable=c.nullable and c.name not in dataset.key),
                 tags={"unit": c.unit.replace("/", "_per_")} if c.unit else None,
             )
             for c in dataset.columns
         ]
     )
-
-
-def description(dataset: Dataset) -> str:
-    """Markdown: what the table is, its keys, its rule, its traps."""
-    rule = {
-        Rule.PERIODS: f"{dataset.completeness.rows_per_period} row(s) a settlement period"
-        + (f" and {dataset.completeness.member_column}" if dataset.completeness.member_column else ""),
-        Rule.DAILY: "at least one row each London day",
-        Rule.EVENTS: "event driven: complete when every window was answered, even with no rows",
-        Rule.SNAPSHOT: "one list a day, each kept",
-    }[dataset.completeness.rule]
-    lines = [
-        dataset.description,
-        "",
-        f"* source: `{dataset.endpoint.path}`" + (f" (code {dataset.code})" if dataset.code else ""),
-        f"* natural key: {', '.join(f'`{k}`' for k in dataset.key)}",
-        f"* newest vintage by: {', '.join(f'`{v}`' for v in dataset.version) or 'time of receipt'}",
-        f"* complete: {rule}",
-        f"* about {dataset.rows_per_day:,} rows a day",
-        *(f"* {note}" for note in dataset.notes),
-        "",
-        LICENCE,
-    ]
-    return "\n".join(lines)
 
 
 def asset_spec(dataset: Dataset, partitions: dg.PartitionsDefinition[str] | None) -> dg.AssetSpec:
@@ -70,11 +47,11 @@ def asset_spec(dataset: Dataset, partitions: dg.PartitionsDefinition[str] | None
         "dagster/table_name": dataset.table,
         "source path": dataset.endpoint.path,
         "natural key": ", ".join(dataset.key),
-        "licence": LICENCE,
+        "licence": describe.LICENCE,
     }
     return dg.AssetSpec(
         dg.AssetKey(dataset.table),
-        description=description(dataset),
+        description=describe.description(dataset),
         group_name=dataset.family,
         owners=OWNERS,
         kinds={"elexon", "deltalake"},

@@ -22,8 +22,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gbpm_dagster.catalogue.describe import LICENCE
 from gbpm_dagster.catalogue.model import Dataset
-from gbpm_dagster.catalogue.terms import LICENCE
 from gbpm_dagster.warehouse.protocol import WarehouseError
 from gbpm_dagster.warehouse.reading import Piece, Reader
 from gbpm_dagster.warehouse.rendering import csv_text

@@ -17,6 +17,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue import registry as catalogue
 from gbpm_dagster.catalogue.model import Dataset, Grain
+from gbpm_dagster.catalogue.views import VIEWS
 from gbpm_dagster.warehouse import merge, snapshots, views
 from gbpm_dagster.warehouse import query as queries
 from gbpm_dagster.warehouse.conditions import Where
@@ -267,5 +268,7 @@ class Lake(Warehouse):
         """
         sources = self._sources()
         name = table.strip().lower()
+        if name in VIEWS:
+            sources[name] = queries.expanded(name, sources)
         found = sources.get(name) or sources[catalogue.get(name).table]
         return reader(sources, found.name, self.root, start, end, columns, where)

@@ -20,7 +20,9 @@ import sqlglot
 from sqlglot import exp
 
 from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.catalogue.registry import became
 from gbpm_dagster.warehouse.delta import Table
+from gbpm_dagster.warehouse.expand import expand
 from gbpm_dagster.warehouse.protocol import QueryError
 from gbpm_dagster.warehouse.views import FINAL, RUN, Shape, View, ident, quoted, rows_of
 
@@ -63,7 +65,7 @@ class Source:
 
 def run(query: str, dialect: str, sources: Mapping[str, Source], root: Path) -> pl.DataFrame:
     """Run one SELECT and return its rows; raises QueryError with a readable message."""
-    tree = parse(query, dialect)
+    tree = expand(parse(query, dialect))
     names = tables_of(tree, sources)
     named = naming_computed(tree, names)
     text = query if dialect == "duckdb" and not _requalified(tree) else tree.sql(dialect="duckdb")
@@ -125,7 +127,7 @@ def tables_of(tree: exp.Query, sources: Mapping[str, Source]) -> list[str]:
             names[table.name] = None
             _drop_qualifiers(table)
         elif table.name.lower() not in ctes and not _is_column(table, tree):
-            raise QueryError(_unknown(table.name, sources))
+            raise QueryError(became(table.name) or _unknown(table.name, sources))
     for column in tree.find_all(exp.Column):
         if column.args.get("db"):
             column.set("db", None)
@@ -180,6 +182,20 @@ def naming_computed(tree: exp.Query, names: Sequence[str]) -> set[str]:
 def view_of(source: Source, named: bool) -> View:
     """What SQL shows of a source; named: with the computed columns RUN and FINAL."""
     return source.view(named) if source.view else View(f"SELECT * FROM {rows_of(source.name)}", (source.name,))
+
+
+def expanded(name: str, sources: Mapping[str, Source]) -> Source:
+    """A view of the catalogue (catalogue.views) as a source of its own, over what SQL shows of its tables."""
+    tree = expand(parse(f"SELECT * FROM {ident(name)}"))
+    tables = tables_of(tree, sources)
+
+    def shape(named: bool) -> View:
+        parts = {t: view_of(sources[t.lower()], named) for t in tables}
+        shown = ", ".join(f"{ident(t)} AS ({part.body})" for t, part in parts.items())
+        over = dict.fromkeys(rows for part in parts.values() for rows in part.over)
+        return View(f"WITH {shown} {tree.sql(dialect='duckdb')}", tuple(over))
+
+    return Source(name, {}, view=shape)
 
 
 def make_view(con: duckdb.DuckDBPyConnection, name: str, sources: Mapping[str, Source], named: bool) -> None:

@@ -28,7 +28,9 @@ ROWS_AT_ONCE = 500_000
 """Rows of a piece, about: one or two of the largest days, so that memory does not grow with the range."""
 
 ONE = timedelta(days=1)
-_DAYS = (DAY, "day")
+_DAYS = (DAY, "day", "settlementDate")
+"""Columns that tell a row's London day, the first that a view shows."""
+_TIME = ("settlementPeriod", "startTime", "publishTime")
 _FROM, _TO = "_valid_from", "_valid_to"
 _LOW, _HIGH, _MONTH, _COUNT = f"min.{DAY}", f"max.{DAY}", f"partition.{MONTH}", "num_records"
 
@@ -96,8 +98,8 @@ class Reader:
             # The engine's own parser takes exactly one expression here, whatever a text holds.
             for text in (*_day_conditions(found.columns, first, last), self.condition.text):
                 found = found.filter(text) if text else found
-            if source.order:
-                found = found.order(", ".join(f"{ident(c)} ASC NULLS FIRST" for c in source.order))
+            if order := source.order or _order(found.columns):
+                found = found.order(", ".join(f"{ident(c)} ASC NULLS FIRST" for c in order))
             return found.project(", ".join(map(ident, self.columns))).to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(f"{source.name} cannot be read so: {query.plain(str(error))}") from error
@@ -156,6 +158,11 @@ def _named(columns: Iterable[str], asked: Condition) -> bool:
     return bool({RUN, FINAL} & {*columns, *asked.columns})
 
 
+def _order(columns: Sequence[str]) -> list[str]:
+    """Where a view does not say what puts its rows in order: the day and the time."""
+    return [c for c in (*_DAYS, *_TIME) if c in columns]
+
+
 def _day_conditions(columns: Iterable[str], first: date | None, last: date | None) -> list[str]:
     """Rows of these days; of a history by validity, rows that were valid on one of them."""
     day = next((c for c in _DAYS if c in columns), "")
@@ -166,7 +173,7 @@ def _day_conditions(columns: Iterable[str], first: date | None, last: date | Non
 
 def _telling(source: Source) -> Mapping[str, timedelta]:
     """Columns (lower case) that tell a row's day, and how far their own date may lie from it."""
-    found = dict.fromkeys(_DAYS, timedelta(0))
+    found = dict.fromkeys((DAY, "day"), timedelta(0))
     dataset = source.dataset
     if dataset is not None and dataset.partition_field:
         exact = dataset.column(dataset.partition_field).kind is Kind.DATE
@@ -179,7 +186,7 @@ def _by_day(source: Source) -> bool:
     lists, nor of the history of keys that stand in several days."""
     dataset = source.dataset
     if dataset is None or source.view is None:
-        return True
+        return source.view is None
     return dataset.grain is Grain.DAILY and (source.name == dataset.table or not spans_days(dataset))
 
 

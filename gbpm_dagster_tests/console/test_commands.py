@@ -282,7 +282,14 @@ def test_plan_counts_requests_without_a_network(make_gbpm: MakeGbpm) -> None:
     done = gbpm("plan", "bmrs_mid", "bmrs_indo", *WEEK, "--json", ELEXON_MAX_REQUESTS_PER_SECOND="5")
     assert done.code == 0
     mid = done.json["tables"]["bmrs_mid"]
-    assert mid == {"days": 7, "requests": 1, "seconds": 0.2, "rows": 672, "megabytes": pytest.approx(0.1008)}
+    assert mid == {
+        "days": 7,
+        "requests": 1,
+        "window": "7 days (API 400 body)",
+        "seconds": 0.2,
+        "rows": 672,
+        "megabytes": pytest.approx(0.1008),
+    }
     assert done.json["tables"]["bmrs_indo"]["requests"] == 7
     shown = gbpm("plan", "--all", *WEEK)
     assert "8 requests, about 0 s at the rate limit" in shown.out

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -229,8 +230,8 @@ def test_what_makes_no_sense_is_one_line_and_writes_nothing(
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (OSError(28, os.strerror(28), "x"), 1, "the disk is full"),
-        (KeyboardInterrupt(), 130, "interrupted: nothing was written"),
+        (lambda: OSError(28, os.strerror(28), "x"), 1, "the disk is full"),
+        (KeyboardInterrupt, 130, "interrupted: nothing was written"),
     ],
 )
 @pytest.mark.parametrize("name", ["mid.csv", "mid.parquet", "mid"])
@@ -239,7 +240,7 @@ def test_an_export_that_ends_midway_leaves_what_was_there(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
-    error: BaseException,
+    error: Callable[[], BaseException],
     code: int,
     words: str,
 ) -> None:
@@ -254,7 +255,7 @@ def test_an_export_that_ends_midway_leaves_what_was_there(
     def failing(self: reading.Reader, *args: Any) -> pa.Table:
         seen.append(1)
         if len(seen) == 3:
-            raise error
+            raise error()
         return read(self, *args)
 
     monkeypatch.setattr(reading.Reader, "_rows", failing)

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from gbpm_dagster import cli
-from gbpm_dagster.catalogue import get
+from gbpm_dagster.catalogue import Dataset, get
 from gbpm_dagster.elexon import source
 from gbpm_dagster.market.calendar import days, london_day, periods_in_day
 from gbpm_dagster.market.working_days import settlement_run_dates
@@ -91,14 +91,14 @@ def asked(home: Home) -> int:
     return n
 
 
-def believed(home: Home, at: str) -> list[tuple[Any, ...]]:
+def believed(home: Home, at: str, dataset: Dataset = COSTS) -> list[tuple[Any, ...]]:
     """What the docs' statement gives for that instant, as the server words rows."""
     then = f"TIMESTAMPTZ '{at}'"
     rows = home.lake.sql(
-        f"SELECT * FROM bmrs_costs_history WHERE _known_from <= {then} "
+        f"SELECT * FROM {dataset.table}_history WHERE _known_from <= {then} "
         f"AND (_known_until IS NULL OR _known_until > {then}) ORDER BY settlementDate, settlementPeriod"
     )
-    return stored_tuples(COSTS, rows)
+    return stored_tuples(dataset, rows)
 
 
 def truth(home: Home, run: str) -> list[tuple[Any, ...]]:
@@ -198,3 +198,40 @@ def test_a_source_that_is_down_leaves_the_days_due_and_says_so(
     assert unequal(home.compare([COSTS.table], (DAYS[0], DAYS[4]), {}, "run=SF")) == []
     assert due(gbpm(capsys, "runs")[1]) == {"II": ["2024-04-02"]}
     assert DAYS[4] + timedelta(days=1) == DAYS[5] == date(2024, 4, 2)
+
+
+OTHERS = ("bmrs_b1610", "bmrs_tudm")
+"""Rows of B1610 do not say when they were made; those of TUDM state their run, which is part of their key."""
+
+
+def test_tables_without_a_time_of_calculation_are_followed_by_receipt(
+    home: Home, clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GBPM_DATASETS", " ".join(OTHERS))
+    span = DAYS[3], DAYS[4]  # the day of 46 periods and Easter Monday
+    clock("2024-04-20T12:00Z")
+    assert home.load(OTHERS, *span) == {table: {} for table in OTHERS}
+    home.server.control("run", {"run": "SF"})
+    clock("2024-04-24T04:00Z")
+    code, found = gbpm(capsys, "runs", "--fetch", "--to", DAYS[4].isoformat())
+    assert (code, {t: f["runs"] for t, f in found["tables"].items()}) == (0, {t: {"SF": 2} for t in OTHERS})
+    assert gbpm(capsys, "runs", "--fetch")[1]["requests"] == 0
+    for table in OTHERS:
+        assert unequal(home.compare([table], span, {}, "run=SF")) == []
+        dataset = get(table)
+        for then, run in (
+            ("2024-04-20 12:00+00", "II"),
+            ("2024-04-24 03:59+00", "II"),
+            ("2024-04-24 04:00+00", "SF"),
+        ):
+            true = [
+                r
+                for d in days(*span)
+                for r in true_tuples(dataset, true_rows(dataset, d, home.server.get, f"run={run}"))
+            ]
+            assert sorted(believed(home, then, dataset), key=str) == sorted(true, key=str), (table, then)
+    of_run = "SELECT _run, _final, count(*) AS n FROM {} GROUP BY ALL"
+    (row,) = home.lake.sql(of_run.format("bmrs_b1610")).rows()
+    assert row[:2] == ("SF", False), "also rows that II had already: the source said them again after SF"
+    assert {r[:2] for r in home.lake.sql(of_run.format("bmrs_tudm")).rows()} == {("SF", False)}
+    assert {r[0] for r in home.lake.sql(of_run.format("bmrs_tudm_history")).rows()} == {"II", "SF"}

@@ -40,11 +40,13 @@ def _asset(graph: dg.AssetGraph, key: dg.AssetKey) -> Iterator[str]:
     node = graph.get(key)
     yield f"  asset {key.to_user_string()}"
     yield f"    kinds {', '.join(sorted(node.kinds))}; owners {', '.join(node.owners)}"
-    yield f"    tags {', '.join(f'{k}={v}' for k, v in sorted(node.tags.items()) if not k.startswith('dagster/'))}"
+    tags = [f"{k}={v}" for k, v in sorted(node.tags.items()) if not k.startswith("dagster/")]
+    yield f"    tags {', '.join(tags) or 'none'}"
     yield f"    depends on {', '.join(sorted(k.to_user_string() for k in node.parent_keys)) or 'nothing'}"
     yield f"    pool {', '.join(sorted(node.pools or ())) or 'none'}; {_partitions(node.partitions_def)}"
-    columns = node.metadata["dagster/column_schema"].columns
-    yield f"    columns {len(columns)}: {', '.join(f'{c.name} {c.type}' for c in columns)}"
+    schema = node.metadata.get("dagster/column_schema")
+    columns = schema.columns if schema else []
+    yield f"    columns {len(columns)}: {', '.join(f'{c.name} {c.type}' for c in columns)}".rstrip()
     undocumented = [c.name for c in columns if not c.description]
     yield f"    described: {'yes' if node.description else 'NO'}; columns without a meaning: {undocumented or 'none'}"
     yield f"    checks {', '.join(sorted(check.name for check in node.check_keys))}"

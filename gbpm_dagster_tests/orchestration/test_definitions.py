@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from gbpm_dagster.catalogue import DATASETS
+from gbpm_dagster.catalogue import describe as words
 from gbpm_dagster.demo.replay_recordings import RECORDINGS
-from gbpm_dagster.orchestration import build, internal, jobs
+from gbpm_dagster.orchestration import build, describe, internal, jobs, openapi_asset
 from gbpm_dagster.settings import Settings, SettingsError
 from gbpm_dagster_tests.orchestration import snapshot
 
@@ -31,6 +32,16 @@ def test_every_table_and_column_is_described_in_the_ui() -> None:
     assert Counter(line.rpartition(": ")[2] for line in kept.splitlines() if "without a meaning" in line).keys() == {
         "none"
     }
+
+
+@pytest.mark.parametrize("table", ["bmrs_mid", "bmrs_mdb", "ref_bmunits"])
+def test_the_ui_says_what_the_pages_say(table: str) -> None:
+    dataset = DATASETS[table]
+    spec = describe.asset_spec(dataset, None)
+    assert spec.description == words.description(dataset)
+    assert spec.metadata["licence"] == words.LICENCE
+    shown = {c.name: c.description for c in spec.metadata["dagster/column_schema"].columns}
+    assert shown == {c.name: words.meaning(c) for c in dataset.columns}
 
 
 def test_they_load_without_a_home_a_secret_or_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -62,7 +73,7 @@ def test_dagster_itself_finds_them_valid(tmp_path: Path) -> None:
 def test_gbpm_datasets_limits_them() -> None:
     found = build.build_definitions(Settings.load({"GBPM_DATASETS": "bmrs_mid, bmrs_costs"}))
     keys = {k.to_user_string() for k in found.get_repository_def().asset_graph.get_all_asset_keys()}
-    assert keys == {"bmrs_mid", "bmrs_costs"}
+    assert keys == {"bmrs_mid", "bmrs_costs", openapi_asset.ASSET}
     with pytest.raises(SettingsError, match="bmrs_mdi"):
         build.build_definitions(Settings.load({"GBPM_DATASETS": "bmrs_mdi"}))
 
@@ -70,8 +81,8 @@ def test_gbpm_datasets_limits_them() -> None:
 def test_every_table_of_the_catalogue_makes_an_asset() -> None:
     everything = build.build_definitions(Settings.load({"GBPM_DATASETS": ",".join(DATASETS)}))
     graph = everything.get_repository_def().asset_graph
-    assert {k.to_user_string() for k in graph.get_all_asset_keys()} == set(DATASETS)
-    assert len(graph.asset_check_keys) == 4 * len(DATASETS)
+    assert {k.to_user_string() for k in graph.get_all_asset_keys()} == {*DATASETS, openapi_asset.ASSET}
+    assert len(graph.asset_check_keys) == 4 * len(DATASETS) + 1
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from gbpm_dagster.catalogue import UnknownTable
+from gbpm_dagster.catalogue import views as catalogue_views
 from gbpm_dagster.warehouse import query, reading
 from gbpm_dagster.warehouse.lake import Lake
 from gbpm_dagster.warehouse.protocol import Arrival, QueryError
@@ -212,6 +213,37 @@ def test_columns_are_those_asked_in_that_order(lake: Lake) -> None:
 )
 def test_tables_are_found_by_any_of_their_names(lake: Lake, name: str) -> None:
     assert next(iter(lake.reader(name).pieces())).rows.num_columns > 3
+
+
+VIEWS = {
+    "bmrs_fuelinst_dedup": "_day, settlementDate, settlementPeriod, startTime, publishTime, fuelType",
+    "bmrs_demand_forecast": "settlementDate, settlementPeriod",
+    "bmrs_remit_unavailability": "_day, mrid",
+}
+
+
+@pytest.mark.parametrize("name", catalogue_views.VIEWS)
+def test_views_of_the_catalogue_are_read_as_sql_shows_them(tmp_path: Path, name: str) -> None:
+    lake, day = Lake(tmp_path), DAYS[0]
+    at = datetime(2024, 1, 30, 12, tzinfo=UTC)
+    period = {"settlementDate": day, "settlementPeriod": 24, "startTime": at, "publishTime": at}
+    rows = {
+        "bmrs_fuelinst": [{**period, "fuelType": "WIND", "generation": 5}],
+        "bmrs_demand_forecast_latest": [{**period, "boundary": "N", "nationalDemand": 30_000}],
+        "bmrs_datl": [{**period, "quantity": 31_000.0}],
+        "bmrs_remit": [
+            {"mrid": "m", "revisionNumber": n, "publishTime": at, "eventStartTime": at,
+             "messageType": "UnavailabilitiesOfElectricityFacilities"} for n in (1, 2)
+        ],
+    }  # fmt: skip
+    for table, found in rows.items():
+        dataset = lake.datasets[table]
+        lake.replace(dataset, [answer(frame(dataset, found), day)])
+    expected = lake.sql(f"SELECT * FROM {name} ORDER BY {VIEWS[name]}")
+    assert expected.height == 1
+    assert read(lake, name.upper()).equals(expected)
+    assert read(lake, name, day, day).equals(expected)
+    assert read(lake, name, DAYS[1]).is_empty()
 
 
 def test_conditions_choose_rows(lake: Lake) -> None:
