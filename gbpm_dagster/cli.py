@@ -42,6 +42,11 @@ class Form(StrEnum):
     JSON = "json"
 
 
+class FileForm(StrEnum):
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
 class Dialect(StrEnum):
     DUCKDB = "duckdb"
     BIGQUERY = "bigquery"
@@ -187,6 +192,45 @@ def sql(
     from gbpm_dagster.orchestration import ask
 
     frame(ask.sql(query, dialect.value), format_.value)
+
+
+@app.command()
+def unit(
+    asked: Annotated[str, typer.Argument(metavar="ID", help="any id of a BM unit: Elexon's, National Grid's, EIC")],
+    on: Annotated[str | None, typer.Option("--on", help="London day, yyyy-mm-dd; without it the newest list")] = None,
+    json: Json = False,
+) -> None:
+    """A BM unit's entry in the register: fuel, party, capacity, and what changed when."""
+    from gbpm_dagster.console import unit_card
+    from gbpm_dagster.orchestration import ask
+
+    unit_card.show(ask.unit(asked, on), json)
+
+
+@app.command()
+def export(
+    table: Annotated[str, typer.Argument(help="table (see `gbpm tables`) or view")],
+    out: Annotated[str, typer.Argument(help="file, - for standard output, or (parquet) a folder: a file a month")],
+    first: From = None,
+    last: To = None,
+    format_: Annotated[FileForm | None, typer.Option("--format", help="without it, what OUT's name says")] = None,
+    columns: Annotated[str | None, typer.Option(help="names, comma between; without it all")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition over the table's columns")] = None,
+    force: Annotated[bool, typer.Option("--force", help="replace OUT if it exists")] = False,
+    allow_gaps: Annotated[bool, typer.Option("--allow-gaps", help="exit 0 though days are missing")] = False,
+    json: Json = False,
+) -> None:
+    """Write a table's rows to CSV or Parquet."""
+    from gbpm_dagster.console import report
+    from gbpm_dagster.console.args import UsageError
+    from gbpm_dagster.orchestration import export as exporting
+
+    if json and out == "-":
+        raise UsageError("--json and - both write to standard output: name a file")
+    found = exporting.export(
+        table, out, first, last, form=format_ and format_.value, columns=columns, where=where, force=force, quiet=json
+    )
+    raise typer.Exit(report.export(found, json, allow_gaps))
 
 
 @catalogue.command()

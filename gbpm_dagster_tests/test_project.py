@@ -366,4 +366,4 @@ def test_the_contract_names_the_commands_there_are() -> None:
         options = {
             option for parameter in commands[name].params for option in parameter.opts if option.startswith("--")
         }
-        assert set(re.findall(r"--[a-z]+", usage)) == options, name
+        assert set(re.findall(r"--[a-z-]+", usage)) == options, name

@@ -144,3 +144,12 @@ FROM ranked
 WHERE dearest_rank <= {int(n)} OR cheapest_rank <= {int(n)}
 ORDER BY dearest_rank
 """.strip()
+
+
+def unit_history() -> str:
+    """Every interval of the register of BM units: the columns of ref_bmunits_history, by unit and time."""
+    return """
+SELECT *
+FROM ref_bmunits_history
+ORDER BY "elexonBmUnit", "nationalGridBmUnit", "_valid_from"
+""".strip()

@@ -107,6 +107,24 @@ def heal(found: dict[str, Any], as_json: bool) -> int:
     return _code(found["faults"], remains)
 
 
+def export(found: dict[str, Any], as_json: bool, allow_gaps: bool) -> int:
+    """3 when days of the range are partial, late or missing, unless gaps are allowed; the last line names them."""
+    from gbpm_dagster.quality.lacking import in_words
+
+    lacks = found["lacks"]
+    if as_json:
+        show.print_json({k: v for k, v in found.items() if k != "lacks"})
+    else:
+        size = f"{_count(found['rows'], 'row')}, {_count(found['bytes'], 'byte')}"
+        said = f"{found['table']}: {size}" + (f" in {found['out']}" if found["out"] != "-" else "")
+        if found["days"]:
+            said += f"; {found['from']} to {found['to']}: {found['days'] - len(lacks):,} of "
+            said += f"{_count(found['days'], 'day')} complete"
+        said += f"; not complete: {in_words(lacks, SHOWN)}" if lacks else ""
+        (show.err if found["out"] == "-" else show.out).print(said, markup=False, highlight=False, soft_wrap=True)
+    return REMAINS if any(k.fails for k in lacks) and not allow_gaps else DONE
+
+
 def runs(found: dict[str, Any], as_json: bool) -> int:
     """What is due and, after a fetch, what it did: 3 when a day due is not as the source has it, 1 on a fault."""
     fetched = "requests" in found

@@ -6,17 +6,17 @@ Belongs here: rendering. Not here: finding anything out.
 from __future__ import annotations
 
 import json
-import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from gbpm_dagster.warehouse.rendering import csv_text, one_value, plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,24 +38,6 @@ STATE_STYLE = {
 }
 UNBOUNDED = 100_000
 """Columns of a table that goes to a file or a pipe: as wide as its content."""
-
-
-def plain(value: Any) -> Any:
-    """A value for JSON: instants as ISO 8601 with Z, days as yyyy-mm-dd, numbers as numbers, what is none as null."""
-    if isinstance(value, datetime):
-        # Without a zone it is a clock time, not an instant: no Z.
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value.tzinfo else value.isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None  # JSON has no NaN and no infinity
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    return str(value)
 
 
 def print_json(value: Any) -> None:
@@ -151,6 +133,20 @@ def day_bars(wanted: Mapping[str, int], quiet: bool = False) -> Iterator[Any]:
         yield listen
 
 
+@contextmanager
+def day_progress(what: str, total: int, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """One bar of days on stderr, where that is a terminal; yields what sets how many are done."""
+    if quiet or not err.is_terminal or total <= 0:
+        yield lambda done: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    said = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("days"))
+    with Progress(*said, TimeRemainingColumn(), console=err, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=min(done, total))
+
+
 def _plain_lines(wanted: Mapping[str, int], quiet: bool) -> Any:
     """Without a terminal: a line a table at each quarter."""
     done = dict.fromkeys(wanted, 0)
@@ -169,35 +165,13 @@ def frame(found: pl.DataFrame, form: str) -> None:
     if form == "json":
         print_json(found.to_dicts())
     elif form == "csv":
-        sys.stdout.write(_csv(found))
+        sys.stdout.write(csv_text(found))
         sys.stdout.flush()
     else:
         table = Table(header_style="bold")
         for name, kind in found.schema.items():
             table.add_column(Text(name), justify="right" if kind.is_numeric() else "left", overflow="fold")
         for row in found.iter_rows():
-            table.add_row(*(Text("" if v is None else _one_value(v)) for v in row))
+            table.add_row(*(Text("" if v is None else one_value(v)) for v in row))
         (out if out.is_terminal else Console(width=UNBOUNDED)).print(table)
         out.print(f"[dim]{found.height} row{'' if found.height == 1 else 's'}[/dim]", highlight=False)
-
-
-def _one_value(value: Any) -> str:
-    shown = value if isinstance(value, float) else plain(value)
-    return json.dumps(shown, ensure_ascii=False) if isinstance(shown, dict | list) else str(shown)
-
-
-def _csv(found: pl.DataFrame) -> str:
-    """Instants with Z, lists and structures as JSON; null is empty."""
-    import polars as pl
-
-    columns = []
-    for column in found.iter_columns():
-        kind = column.dtype
-        if kind.is_nested():
-            texts = [None if v is None else _one_value(v) for v in column.to_list()]
-            column = pl.Series(column.name, texts, dtype=pl.String)
-        elif isinstance(kind, pl.Datetime):
-            zone = "Z" if kind.time_zone else ""
-            column = column.dt.strftime(f"%Y-%m-%dT%H:%M:%S%.f{zone}")
-        columns.append(column)
-    return pl.DataFrame(columns).write_csv() if columns else "\n"

@@ -1,6 +1,6 @@
 """What the commands that only ask do, as plain functions that return plain values; no Dagster: they start fast.
 
-Belongs here: plan, runs, tables, config, sql, what a command line is about. Not here: printing, any fetching.
+Belongs here: plan, runs, tables, config, sql, unit, what a command line is about. Not here: printing, any fetching.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gbpm_dagster.catalogue import DATASETS, FAMILIES
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.console.args import UsageError, check_begin, check_range, parse_day
+from gbpm_dagster.console.failures import CannotWork
 from gbpm_dagster.elexon.plan import plan as plan_windows
 from gbpm_dagster.elexon.plan import span_text
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
@@ -21,6 +22,8 @@ from gbpm_dagster.settings import Settings, shown, variable
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from gbpm_dagster.analytics.units import Units
 
 
 def open_runtime() -> Runtime:
@@ -199,3 +202,17 @@ def config() -> list[dict[str, Any]]:
 def sql(query: str, dialect: str) -> pl.DataFrame:
     """One SELECT over the home's tables; raises QueryError."""
     return open_runtime().lake.sql(query, dialect=dialect)
+
+
+def unit(asked: str, on: str | None) -> Units:
+    """The register's entry of a BM unit as of a day (None: the newest list); raises CannotWork if there is none."""
+    from gbpm_dagster.analytics.units import UnitNotFound, find_unit
+
+    runtime, day = open_runtime(), parse_day(on, "--on")
+    today = runtime.settings.today()
+    if day and day > today:
+        raise UsageError(f"--on {day} is in the future: the newest day there can be is {today} (London)")
+    try:
+        return find_unit(runtime.lake, asked, day)
+    except UnitNotFound as error:
+        raise CannotWork(str(error)) from None

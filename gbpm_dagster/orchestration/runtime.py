@@ -40,12 +40,15 @@ class Runtime:
     settings: Settings
     listener: Callable[[Outcome], None] | None = None
     """Told of every outcome of a load in this process (the CLI's progress display)."""
+    read_only: bool = False
+    """Only an existing home, of which nothing is changed."""
 
     @cached_property
     def lake(self) -> Lake:
         from gbpm_dagster.warehouse.lake import Lake
 
-        return Lake(open_home(self.settings.home).lake, calendar=lambda: self.run_calendar)
+        home = open_home(self.settings.home, write=not self.read_only)
+        return Lake(home.lake, calendar=lambda: self.run_calendar)
 
     @cached_property
     def scope(self) -> dict[str, list[tuple[date, date]]] | None:

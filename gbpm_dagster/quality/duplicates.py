@@ -46,9 +46,9 @@ def spans_days(dataset: Dataset) -> bool:
 
 
 def view_hides_rows(dataset: Dataset) -> bool:
-    """True where SQL shows less than the partitions hold: older publications of a key, keys that were withdrawn."""
+    """True where SQL shows less than the partitions hold: older publications of a key, withdrawn keys, old lists."""
     versioned_by_day = dataset.partition_field in dataset.version and dataset.partition_field not in dataset.key
-    return versioned_by_day or "DEL" in dataset.version_order
+    return versioned_by_day or "DEL" in dataset.version_order or dataset.grain is Grain.SNAPSHOT
 
 
 def check_duplicates(

@@ -64,27 +64,28 @@ class Home:
         return self.path / "state"
 
 
-def open_home(path: Path, *, create: bool = True) -> Home:
+def open_home(path: Path, *, create: bool = True, write: bool = True) -> Home:
     """The home at `path`, its folders and marker made where they lack (create=False: only an existing one).
 
+    write=False: only to read it; nothing is made, and a home that cannot be written will do.
     Raises HomeError: a file in the way, no permission, no space, no home there, a newer or damaged marker.
     """
     path = Path(path).expanduser().absolute()
     try:
+        create = create and write
         if not path.exists() and not create:
             raise HomeError(f"there is no home at {path}: `gbpm up` or `gbpm backfill` makes one, or set GBPM_HOME")
         if path.exists() and not path.is_dir():
             raise HomeError(f"the home {path} is a file, not a folder: move it away or set GBPM_HOME to another path")
-        if path.exists() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-            raise HomeError(
-                f"no permission to read and write the home {path}: change its owner or mode, or GBPM_HOME"
-            )
+        if path.exists() and not os.access(path, os.R_OK | os.X_OK | (os.W_OK if write else 0)):
+            rights = "read and write" if write else "read"
+            raise HomeError(f"no permission to {rights} the home {path}: change its owner or mode, or GBPM_HOME")
         found = _read_marker(path / MARKER)
         if found is None and not create:
             raise HomeError(
                 f"{path} is not a home (it has no {MARKER}): set GBPM_HOME to one, or let `gbpm up` make it"
             )
-        for name in _FOLDERS:
+        for name in _FOLDERS if write else ():
             (path / name).mkdir(parents=True, exist_ok=True)
         if found is None:
             _write_marker(path / MARKER, {"format": FORMAT, "created": datetime.now(UTC).isoformat()})
@@ -124,6 +125,7 @@ def _write_marker(marker: Path, content: dict[str, Any]) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(content, file)
             file.flush()
+            os.fchmod(file.fileno(), 0o644)  # who may read the folder may read a home of another user
             os.fsync(file.fileno())
         Path(name).replace(marker)
     except BaseException:

@@ -8,15 +8,19 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from gbpm_dagster.catalogue import registry as catalogue
-from gbpm_dagster.catalogue.model import Dataset
-from gbpm_dagster.warehouse import merge, views
+from gbpm_dagster.catalogue.model import Dataset, Grain
+from gbpm_dagster.catalogue.views import VIEWS
+from gbpm_dagster.warehouse import merge, snapshots, views
 from gbpm_dagster.warehouse import query as queries
+from gbpm_dagster.warehouse.conditions import Where
 from gbpm_dagster.warehouse.delta import Conflict, Table, explained
 from gbpm_dagster.warehouse.ledger import ATTEMPTS, DRIFT, EVIDENCE, QUARANTINE, SCHEMAS, Ledger
 from gbpm_dagster.warehouse.locks import lock
@@ -30,10 +34,13 @@ from gbpm_dagster.warehouse.protocol import (
     WarehouseError,
     stored_schema,
 )
+from gbpm_dagster.warehouse.reading import Reader, reader
 from gbpm_dagster.warehouse.replace import Replacement, data_table, month_of, vintage_table
 
 RETENTION = timedelta(days=7)
 _TRIES = 5
+_TIME = ("settlementDate", "settlementPeriod", "startTime")
+"""Columns of a key that put a person's rows in order before the others."""
 _TARGET_FILE = 64 << 20  # bytes; replacing a day of a big table rewrites the files it lies in
 
 
@@ -226,13 +233,49 @@ class Lake(Warehouse):
         sources: dict[str, queries.Source] = {}
         for name, dataset in self.datasets.items():
             raw = {n: stored_schema(dataset)[n] for n in views.shown(dataset)}
-            old, history = f"{name}_vintages", f"{name}_history"
-            sources[name] = queries.Source(name, raw, self._table(name).files, view=views.table_view(dataset))
-            sources[old] = queries.Source(old, {**raw, merge.SUPERSEDED_AT: INSTANT}, self._table(old).files)
-            sources[history] = queries.Source(history, {}, view=views.history_view(dataset))
+            order = tuple(dict.fromkeys((DAY, *(t for t in _TIME if t in dataset.key), *dataset.key_columns)))
+            history = queries.Source(f"{name}_history", {}, view=views.history_view(dataset), dataset=dataset)
+            table = self._source(name, raw, order, views.table_view(dataset), dataset)
+            if dataset.grain is Grain.SNAPSHOT:
+                table, history = snapshots.sources(table, history)
+            old, at = f"{name}_vintages", merge.SUPERSEDED_AT
+            vintages = self._source(old, {**raw, at: INSTANT}, (*order, at), None, dataset)
+            history = replace(history, order=history.order or (*order, views.KNOWN_FROM))
+            sources |= {name: table, old: vintages, history.name: history}
             for alias in dataset.aliases:
-                sources.setdefault(alias, sources[name])
+                sources.setdefault(alias, table)
         for name, schema in SCHEMAS.items():
-            sources[name] = queries.Source(name, schema, self._table(name).files)
+            sources[name] = self._source(name, schema, tuple(c for c in ("table", "day", "at") if c in schema))
         sources[views.CALENDAR] = queries.Source(views.CALENDAR, views.CALENDAR_SCHEMA, frame=self._calendar)
         return sources
+
+    def _source(
+        self,
+        name: str,
+        schema: Mapping[str, Any],
+        order: tuple[str, ...],
+        view: views.Shape | None = None,
+        dataset: Dataset | None = None,
+    ) -> queries.Source:
+        table = self._table(name)
+        return queries.Source(name, schema, table.files, view=view, dataset=dataset, table=table, order=order)
+
+    def reader(
+        self,
+        table: str,
+        start: date | None = None,
+        end: date | None = None,
+        columns: Sequence[str] | None = None,
+        where: Where = None,
+    ) -> Reader:
+        """A checked request of rows of one table, view or alias, as SQL shows it; see reading.Reader.
+
+        start, end: London days, both included; of a reference table the lists of these days (without days its newest
+        list), of its history what was valid on one of them. Raises UnknownTable, QueryError.
+        """
+        sources = self._sources()
+        name = table.strip().lower()
+        if name in VIEWS:
+            sources[name] = queries.expanded(name, sources)
+        found = sources.get(name) or sources[catalogue.get(name).table]
+        return reader(sources, found.name, self.root, start, end, columns, where)

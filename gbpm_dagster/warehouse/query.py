@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,7 +19,9 @@ import polars as pl
 import sqlglot
 from sqlglot import exp
 
+from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.catalogue.registry import became
+from gbpm_dagster.warehouse.delta import Table
 from gbpm_dagster.warehouse.expand import expand
 from gbpm_dagster.warehouse.protocol import QueryError
 from gbpm_dagster.warehouse.views import FINAL, RUN, Shape, View, ident, quoted, rows_of
@@ -47,7 +49,8 @@ class Source:
 
     schema: the columns of its stored rows that SQL shows, in order. files: its live files now; or, of a table that is
     no file, frame: its rows. view: what SQL makes of the rows, where they are not shown as they are; a source may be
-    a view alone.
+    a view alone. dataset: the entry whose rows it shows; table: where they lie, if in one table of the lake; order:
+    columns of the view that put a person's rows in order.
     """
 
     name: str
@@ -55,6 +58,9 @@ class Source:
     files: Callable[[], Sequence[str]] | None = None
     frame: Callable[[], pl.DataFrame] | None = None
     view: Shape | None = None
+    dataset: Dataset | None = None
+    table: Table | None = None
+    order: tuple[str, ...] = ()
 
 
 def run(query: str, dialect: str, sources: Mapping[str, Source], root: Path) -> pl.DataFrame:
@@ -63,18 +69,24 @@ def run(query: str, dialect: str, sources: Mapping[str, Source], root: Path) -> 
     names = tables_of(tree, sources)
     named = naming_computed(tree, names)
     text = query if dialect == "duckdb" and not _requalified(tree) else tree.sql(dialect="duckdb")
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone='UTC'")
-        # The engine itself may read nothing but the lake's files, whatever the check of the text missed.
-        con.execute(f"SET allowed_directories=[{quoted(str(root) + '/')}]")
-        con.execute("SET enable_external_access=false")
-        con.execute("SET lock_configuration=true")
+    with connect(root) as con:
         for name in names:
-            _make_view(con, name, sources, name in named)
+            make_view(con, name, sources, name in named)
         try:
             return _fetch(con, text)
         except duckdb.Error as error:
             raise QueryError(_explain(error, text, dialect)) from error
+
+
+@contextlib.contextmanager
+def connect(root: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An engine that works in UTC and may read nothing but the lake's files, whatever a check of a text missed."""
+    with duckdb.connect() as con:
+        con.execute("SET TimeZone='UTC'")
+        con.execute(f"SET allowed_directories=[{quoted(str(root) + '/')}]")
+        con.execute("SET enable_external_access=false")
+        con.execute("SET lock_configuration=true")
+        yield con
 
 
 def parse(query: str, dialect: str = "duckdb") -> exp.Query:
@@ -85,7 +97,7 @@ def parse(query: str, dialect: str = "duckdb") -> exp.Query:
         statements = [s for s in sqlglot.parse(query, read=dialect) if s is not None]
     except sqlglot.errors.SqlglotError as error:
         first = str(error).splitlines()[0] if str(error) else "no more is known"
-        raise QueryError(f"the SQL could not be read as {dialect}: {_plain(first)}") from error
+        raise QueryError(f"the SQL could not be read as {dialect}: {plain(first)}") from error
     if not statements:
         raise QueryError("the query is empty: give one SELECT")
     if len(statements) > 1:
@@ -167,15 +179,34 @@ def naming_computed(tree: exp.Query, names: Sequence[str]) -> set[str]:
     return {n for n in names if n.lower() in shown}
 
 
-def _make_view(con: duckdb.DuckDBPyConnection, name: str, sources: Mapping[str, Source], named: bool) -> None:
-    source = sources[name.lower()]
-    view = source.view(named) if source.view else View(f"SELECT * FROM {rows_of(source.name)}", (source.name,))
+def view_of(source: Source, named: bool) -> View:
+    """What SQL shows of a source; named: with the computed columns RUN and FINAL."""
+    return source.view(named) if source.view else View(f"SELECT * FROM {rows_of(source.name)}", (source.name,))
+
+
+def expanded(name: str, sources: Mapping[str, Source]) -> Source:
+    """A view of the catalogue (catalogue.views) as a source of its own, over what SQL shows of its tables."""
+    tree = expand(parse(f"SELECT * FROM {ident(name)}"))
+    tables = tables_of(tree, sources)
+
+    def shape(named: bool) -> View:
+        parts = {t: view_of(sources[t.lower()], named) for t in tables}
+        shown = ", ".join(f"{ident(t)} AS ({part.body})" for t, part in parts.items())
+        over = dict.fromkeys(rows for part in parts.values() for rows in part.over)
+        return View(f"WITH {shown} {tree.sql(dialect='duckdb')}", tuple(over))
+
+    return Source(name, {}, view=shape)
+
+
+def make_view(con: duckdb.DuckDBPyConnection, name: str, sources: Mapping[str, Source], named: bool) -> None:
+    """The view of a source under that name, one of that name replaced; raises QueryError."""
+    view = view_of(sources[name.lower()], named)
     try:
         for part in view.over:
             _make_rows(con, sources[part])
         con.execute(f"CREATE OR REPLACE TEMP VIEW {ident(name)} AS {view.body}")
     except duckdb.Error as error:
-        raise QueryError(f"{name} cannot be read: {_plain(str(error))}") from error
+        raise QueryError(f"{name} cannot be read: {plain(str(error))}") from error
 
 
 def _make_rows(con: duckdb.DuckDBPyConnection, source: Source) -> None:
@@ -260,13 +291,13 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _explain(error: duckdb.Error, text: str, dialect: str) -> str:
-    message = _plain(str(error))
+    message = plain(str(error))
     if dialect == "bigquery":
         message += f" (the query as DuckDB's: {' '.join(text.split())[:400]})"
     return message
 
 
-def _plain(message: str) -> str:
+def plain(message: str) -> str:
     """An engine's message without terminal colours, in one line."""
     for code in ("\x1b[4m", "\x1b[0m"):
         message = message.replace(code, "")

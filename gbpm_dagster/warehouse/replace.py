@@ -20,7 +20,7 @@ import polars as pl
 from gbpm_dagster.catalogue.model import Dataset, Grain, Kind, Style
 from gbpm_dagster.warehouse import facts, merge
 from gbpm_dagster.warehouse.contradictions import contradictions
-from gbpm_dagster.warehouse.delta import Table, day_predicate
+from gbpm_dagster.warehouse.delta import Table, day_predicate, explained
 from gbpm_dagster.warehouse.ledger import DRIFT, QUARANTINE, Ledger
 from gbpm_dagster.warehouse.protocol import (
     DAY,
@@ -164,7 +164,8 @@ class Replacement:
         return SNAPSHOT_SHARE * previous, f"fewer than 95 % of the {previous} rows of the last snapshot"
 
     def _previous_snapshot(self, day: date) -> int:
-        by_day = self.data.read(where=pl.col(DAY) < day).group_by(DAY).len().sort(DAY)
+        with explained(self.data.path, "reading the table"):  # of all lists the days alone
+            by_day = self.data.scan().filter(pl.col(DAY) < day).group_by(DAY).len().sort(DAY).collect()
         return int(by_day["len"][-1]) if by_day.height else 0
 
     def _write(

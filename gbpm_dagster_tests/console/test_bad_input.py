@@ -208,19 +208,20 @@ def test_a_reader_that_has_gone_gets_no_traceback(gbpm: Gbpm) -> None:
 
 def test_commands_that_only_ask_do_not_load_dagster(gbpm: Gbpm) -> None:
     lines = [["version"], ["tables"], ["config", "--json"], ["plan", "--all", *RANGE], ["sql", "SELECT 1"]]
+    refusals = [["unit", "DRAXX-1"], ["export", "bmrs_mid", "-", *RANGE]]  # 1: nothing is stored here
     check = f"""
 import sys, json
 from gbpm_dagster.cli import run
 loaded = []
-for line in {lines!r}:
-    assert run(line) == 0, line
+for line in {lines!r} + {refusals!r}:
+    assert run(line) == int(line in {refusals!r}), line
     loaded.append([m for m in ("dagster", "pandera", "pandas", "httpx", "duckdb") if m in sys.modules])
 print(json.dumps(loaded), file=sys.stderr)
 """
     found = subprocess.run(
         [sys.executable, "-c", check], env=gbpm._whole({}), capture_output=True, text=True, check=True
     )
-    assert json.loads(found.stderr.splitlines()[-1]) == [[], [], [], [], ["duckdb"]]
+    assert json.loads(found.stderr.splitlines()[-1]) == [[], [], [], [], ["duckdb"], ["duckdb"], ["duckdb"]]
 
 
 def test_nothing_of_this_has_asked_anybody_or_made_rows(gbpm: Gbpm) -> None:

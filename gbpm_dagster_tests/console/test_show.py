@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gbpm_dagster.console import show
+from gbpm_dagster.warehouse.rendering import csv_text
 
 SUMMER = timezone(timedelta(hours=1))
 
@@ -79,7 +80,7 @@ def test_any_frame_is_json_and_csv_and_says_the_same(records: list[dict[str, Any
         assert got["l"] == row["l"]
         finite = row["f"] is not None and abs(row["f"]) < float("inf")
         assert got["f"] == (row["f"] if finite else None)
-    lines = list(csv.DictReader(io.StringIO(show._csv(frame))))
+    lines = list(csv.DictReader(io.StringIO(csv_text(frame))))
     assert len(lines) == len(records)
     for line, row in zip(lines, records, strict=True):
         assert line["i"] == ("" if row["i"] is None else str(row["i"]))

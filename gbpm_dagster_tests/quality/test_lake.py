@@ -67,6 +67,24 @@ def test_an_empty_lake_misses_every_wanted_day(tmp_path: Path, table: str) -> No
     assert found["validity"].passed
 
 
+def test_every_list_of_a_reference_table_is_held_against_its_evidence(tmp_path: Path) -> None:
+    """SQL shows the newest list only; the check counts them all."""
+    lake, units = Lake(tmp_path), DATASETS["ref_bmunits"]
+    rows, today = recorded(units)[NOW.date()], NOW.date()
+    for n in (2, 1, 0):
+        store(lake, units, {today - timedelta(days=n): rows.head(rows.height - n)}, NOW - timedelta(days=n))
+    found = run_checks(lake, [units], {units.table: [today]}, NOW, recorded=True)
+    assert [r.summary for r in found if not r.passed] == []
+    assert {r.check: r for r in found}["duplicates"].details["days"] == 3
+    yesterday = today - timedelta(days=1)
+    again = lake.read(units, yesterday, yesterday).head(1)
+    write_deltalake(tmp_path / units.table, again.to_arrow(), mode="append")
+    found = run_checks(Lake(tmp_path), [units], {units.table: [today]}, NOW, recorded=True)
+    duplicates = {r.check: r for r in found}["duplicates"]
+    assert (duplicates.passed, duplicates.details["rows too many"]) == (False, 1)
+    assert f"differ on 1 day, first {yesterday}" in duplicates.summary
+
+
 def test_withheld_days_and_periods_are_named_and_healed(tmp_path: Path) -> None:
     lake, days = Lake(tmp_path), recorded(COSTS)
     day, other = date(2024, 1, 5), date(2024, 1, 4)
