@@ -18,6 +18,7 @@ from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.warehouse import merge
 from gbpm_dagster.warehouse import query as queries
 from gbpm_dagster.warehouse.delta import Conflict, Table, explained
+from gbpm_dagster.warehouse.incoming import month_of
 from gbpm_dagster.warehouse.ledger import ATTEMPTS, DRIFT, EVIDENCE, QUARANTINE, SCHEMAS, Ledger
 from gbpm_dagster.warehouse.locks import lock
 from gbpm_dagster.warehouse.protocol import (
@@ -30,7 +31,7 @@ from gbpm_dagster.warehouse.protocol import (
     WarehouseError,
     stored_schema,
 )
-from gbpm_dagster.warehouse.replace import Replacement, data_table, month_of, vintage_table
+from gbpm_dagster.warehouse.replace import Replacement, data_table, vintage_table
 
 RETENTION = timedelta(days=7)
 _TRIES = 5
