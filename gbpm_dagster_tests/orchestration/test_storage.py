@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
+from gbpm_dagster.orchestration.instance import TOGETHER
 from gbpm_dagster.orchestration.internal import log_materialized
 from gbpm_dagster.orchestration.storage import KeptSqliteEventLogStorage
 
@@ -74,9 +77,8 @@ def many(log: Callable[[dg.OpExecutionContext, list[dg.AssetMaterialization]], N
     """An asset that tells of 31 days, some of them twice, in the way given."""
 
     @dg.multi_asset(
-        specs=[
-            dg.AssetSpec(KEY, partitions_def=dg.StaticPartitionsDefinition(DAYS), skippable=True),
-        ],
+        specs=[dg.AssetSpec(KEY, partitions_def=dg.StaticPartitionsDefinition(DAYS), skippable=True)],
+        check_specs=[dg.AssetCheckSpec("gaps", asset=KEY)],
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def table(context):
@@ -87,7 +89,7 @@ def many(log: Callable[[dg.OpExecutionContext, list[dg.AssetMaterialization]], N
             for n, day in enumerate([*DAYS, *DAYS[:3]])
         ]
         log(context.op_execution_context, found)
-        yield from ()
+        yield dg.AssetCheckResult(asset_key=KEY, check_name="gaps", passed=False)
 
     return table
 
@@ -99,7 +101,7 @@ def one_by_one(context: dg.OpExecutionContext, found: list[dg.AssetMaterializati
 
 def run_of(instance: dg.DagsterInstance, asset: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
     tags = {"dagster/asset_partition_range_start": DAYS[0], "dagster/asset_partition_range_end": DAYS[-1]}
-    return dg.materialize([asset], instance=instance, tags=tags)
+    return dg.materialize([asset], instance=instance, tags=tags, raise_on_error=False)
 
 
 def told(storage: SqliteEventLogStorage, run: str) -> list[tuple[object, ...]]:
@@ -170,3 +172,51 @@ def test_many_at_once_are_two_transactions(tmp_path: Path) -> None:
         run = run_of(instance, many(counted)).run_id
         assert len(during) <= 4  # the run's file, the index, and its look at the index's own columns
         assert set(during) == {run, "index"}
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["singly", "together"])
+def test_days_that_were_planned_and_not_told_of_have_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    """The plan of a run is an event a day; stored at once it says the same: 20 days safe, 11 failed."""
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", TOGETHER["DAGSTER_EVENT_BATCH_SIZE"] if together else "0")
+
+    def half(context: dg.OpExecutionContext, found: list[dg.AssetMaterialization]) -> None:
+        log_materialized(context, found[:20])
+        raise dg.Failure("the others are not there", allow_retries=False)
+
+    with kept(tmp_path) as instance:
+        run = run_of(instance, many(half)).run_id
+    storage = plain(tmp_path)
+    planned = storage.get_logs_for_run(run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    assert sorted(e.get_dagster_event().partition for e in planned) == DAYS
+    index = storage.get_latest_storage_id_by_partition(KEY, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    assert sorted(index) == DAYS
+    open_days = storage.get_latest_asset_partition_materialization_attempts_without_materializations(KEY)
+    assert sorted(open_days) == DAYS[20:]
+    assert {found[0] for found in open_days.values()} == {run}
+    assert storage.get_materialized_partitions(KEY) == set(DAYS[:20])
+    assert storage.get_asset_records([KEY])[0].asset_entry.last_run_id == run
+
+
+def test_the_plan_of_a_check_is_what_dagster_would_have_written(tmp_path: Path) -> None:
+    left = []
+    for name, ours in (("theirs", False), ("ours", True)):
+        home = tmp_path / name
+        home.mkdir()
+        if not ours:
+            (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+        with kept(home) if ours else dg.DagsterInstance.from_config(str(home)) as instance:
+            run_of(instance, many(log_materialized))
+        with sqlite3.connect(home / "history" / "runs" / "index.db") as index:
+            rows = index.execute(
+                "SELECT asset_key, check_name, partition, execution_status, "
+                "evaluation_event_storage_id IS NULL, materialization_event_storage_id IS NULL "
+                "FROM asset_check_executions ORDER BY id"
+            ).fetchall()
+        left.append(sorted(rows, key=str))
+        check = dg.AssetCheckKey(KEY, "gaps")
+        found = plain(home).get_latest_asset_check_execution_by_key([check])[check]
+        assert found.status.value == "FAILED"
+    assert left[0] == left[1]
+    assert len(left[0]) >= 1
