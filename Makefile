@@ -7,10 +7,12 @@ WORKERS ?= 2
 KILLS ?= 300
 BACKFILL_KILLS ?= 20
 FAULT_DAYS ?= 60
+BOD_DAYS ?= 14
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEV := .venv/.installed-dev
+BENCH := .venv/.installed-bench
 INPUTS := pyproject.toml constraints.txt
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -c constraints.txt
 
@@ -45,8 +47,8 @@ soak: $(DEV) ## the long proofs: kill -9 (KILLS=300 BACKFILL_KILLS=20), every fa
 	$(BIN)/python scripts/soak_faults.py --days $(FAULT_DAYS)
 	$(BIN)/python -m pytest -m soak
 
-bench: $(DEV) ## every benchmark, one after the other
-	@for file in benchmarks/bench_*.py; do [ -e "$$file" ] || continue; echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+bench: $(BENCH) ## every benchmark; rewrites the figures of docs/performance.md (ONLY="history runs" BOD_DAYS=14)
+	@BOD_DAYS=$(BOD_DAYS) $(BIN)/python -m benchmarks $(ONLY)
 
 clean: ## remove .venv and caches; never a home (.gbpm)
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
@@ -60,4 +62,9 @@ $(INSTALLED): $(INPUTS)
 $(DEV): $(INSTALLED)
 	@echo "installing what the tests need into .venv ..."
 	@$(PIP) -e ".[dev]"
+	@touch $@
+
+$(BENCH): $(DEV)
+	@echo "installing what the benchmarks compare with into .venv ..."
+	@$(PIP) -e ".[bench]"
 	@touch $@

@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -27,15 +25,19 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from gbpm_dagster import __version__
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.elexon import address, answers
-from gbpm_dagster.elexon.check import Sorted, sort_rows
-from gbpm_dagster.elexon.decode import Decoded, NotRows, decode, given
+from gbpm_dagster.elexon.check import Sorted
+from gbpm_dagster.elexon.decode import Decoded, NotRows
 from gbpm_dagster.elexon.errors import BadAnswer, RowsOutsideWindow, SourceError, SourceUnavailable
 from gbpm_dagster.elexon.plan import Window, request
 from gbpm_dagster.elexon.ratelimit import RateLimit
+from gbpm_dagster.elexon.together import Reader
+from gbpm_dagster.elexon.wire import CannotUnpack, Reply, Wire, WireError
 
 log = logging.getLogger(__name__)
 
 LONGEST_BACKOFF_S = 60.0
+AHEAD = 8
+"""Windows under way for each connection: one on the wire, the others waiting to be read or to be tried again."""
 
 
 @dataclass(frozen=True)
@@ -142,24 +144,27 @@ class ElexonSource:
         self._free = asyncio.Semaphore(max_concurrency)
         self._on_request = on_request or (lambda url: None)
         self._sleep = sleep
-        self._client: httpx.AsyncClient | None = None
+        self._reader = Reader()
+        self._wire: Wire | None = None
+
+    @property
+    def windows_ahead(self) -> int:
+        """So many windows may be given to `fetch` beyond those on the wire: while they are read, others are asked."""
+        return AHEAD * self._concurrency
 
     async def __aenter__(self) -> ElexonSource:
-        self._client = httpx.AsyncClient(
-            auth=self._login,
-            headers={"Accept": "application/json", "User-Agent": f"gbpm_dagster/{__version__}"},
-            timeout=httpx.Timeout(self._timeout),
-            verify=_certificates(),
-            limits=httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency),
+        wire = Wire(
+            self.base_url, connections=self._concurrency, agent=f"gbpm_dagster/{__version__}", login=self._login
         )
+        self._wire = await wire.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        if self._wire is not None:
+            await self._wire.__aexit__(kind, error, trace)
+            self._wire = None
 
     async def fetch(self, dataset: Dataset, window: Window) -> Batch:
         """All rows of a window, typed and checked; raises SourceError (see `errors` for its kinds)."""
@@ -211,22 +216,25 @@ class ElexonSource:
         return grown * random.uniform(0.5, 1.5)
 
     async def _try(self, dataset: Dataset, window: Window, tries: _Tries, ends: float) -> _Answer:
+        await self._reader.room()
         async with self._free:
             await self._slot(dataset, window)
             tries.count += 1
-            response = await self._send(dataset, window, min(self._timeout, max(ends - time.monotonic(), 0.001)))
+            reply = await self._send(dataset, window, min(self._timeout, max(ends - time.monotonic(), 0.001)))
         received = datetime.now(UTC)
-        failure = answers.failure(dataset, window, response)
-        if failure is not None:
-            raise failure
-        body = response.content if response.status_code == HTTPStatus.OK else b"[]"
         try:
-            decoded = await asyncio.to_thread(decode, dataset, body, given(dataset, window))
+            if not (reply.status == HTTPStatus.OK and "json" in reply.headers.get("Content-Type", "").lower()):
+                failure = answers.failure(dataset, window, reply.response())
+                if failure is not None:
+                    raise failure
+                if reply.status != HTTPStatus.OK:  # 404 where that means no rows
+                    reply = Reply(reply.url, HTTPStatus.OK, {}, b"[]")
+            read = await self._reader.read(dataset, window, reply)
         except NotRows as error:
-            detail = f"the source answered {response.url} with {error}"
-            raise BadAnswer(table=dataset.table, window=window, status=200, detail=detail) from None
-        placed = await asyncio.to_thread(sort_rows, dataset, window, decoded)
-        return _Answer(decoded, placed, len(body), received, str(response.url))
+            raise _bad(dataset, window, f"the source answered {reply.url} with {error}") from None
+        except CannotUnpack as error:
+            raise _bad(dataset, window, f"the answer from {reply.url} cannot be unpacked ({error})") from None
+        return _Answer(read.decoded, read.sorted, read.bytes, received, reply.url)
 
     async def _slot(self, dataset: Dataset, window: Window) -> None:
         try:
@@ -248,30 +256,26 @@ class ElexonSource:
             self._path_limits[path] = RateLimit(self.base_url, rate, self.state_dir, path=path)
         return self._path_limits[path]
 
-    async def _send(self, dataset: Dataset, window: Window, timeout: float) -> httpx.Response:
-        if self._client is None:
+    async def _send(self, dataset: Dataset, window: Window, timeout: float) -> Reply:
+        if self._wire is None:
             raise RuntimeError("ElexonSource must be entered first: `async with ElexonSource(...) as source`")
         asked = request(dataset, window)
-        url = httpx.URL(self.base_url + asked.path, params=asked.params)
-        self._on_request(str(url))
+        url = str(httpx.URL(self.base_url + asked.path, params=asked.params))
+        self._on_request(url)
         try:
             async with asyncio.timeout(timeout):
-                return await self._client.get(url)
-        except (TimeoutError, httpx.TimeoutException):
+                return await self._wire.get(url)
+        except TimeoutError:
             detail = f"no whole answer from {url} within {timeout:g} s"
             raise SourceUnavailable(table=dataset.table, window=window, detail=detail) from None
-        except httpx.DecodingError as error:
-            detail = f"the answer from {url} cannot be unpacked ({error})"
-            raise BadAnswer(table=dataset.table, window=window, status=200, detail=detail) from None
-        except httpx.TransportError as error:
+        except WireError as error:
             raise self._unreachable(dataset, window, error) from error
 
-    def _unreachable(self, dataset: Dataset, window: Window, error: httpx.TransportError) -> SourceError:
-        reason = str(error) or type(error).__name__
-        if isinstance(error, httpx.ConnectError):
-            detail = f"no connection to {self.base_url} ({reason})"
+    def _unreachable(self, dataset: Dataset, window: Window, error: WireError) -> SourceError:
+        if error.connected:
+            detail = f"the connection to {self.base_url} broke ({error})"
         else:
-            detail = f"the connection to {self.base_url} broke ({reason})"
+            detail = f"no connection to {self.base_url} ({error})"
         return SourceUnavailable(
             table=dataset.table,
             window=window,
@@ -280,10 +284,8 @@ class ElexonSource:
         )
 
 
-@cache
-def _certificates() -> ssl.SSLContext:
-    """Whom to trust, read once a process: it takes a twentieth of a second, and a command opens many sources."""
-    return httpx.create_ssl_context()
+def _bad(dataset: Dataset, window: Window, detail: str) -> BadAnswer:
+    return BadAnswer(table=dataset.table, window=window, status=200, detail=detail)
 
 
 def _outside(dataset: Dataset, window: Window, answer: _Answer) -> RowsOutsideWindow:

@@ -39,7 +39,14 @@ with answers that say so (5xx, 429)."""
 
 
 class Source(Protocol):
-    """What ingest needs of `elexon.source.ElexonSource`."""
+    """What ingest needs of `elexon.source.ElexonSource`.
+
+    windows_ahead: so many windows more than its concurrency it takes at once, as it limits by itself what is on the
+    wire, and reads answers while others are under way.
+    """
+
+    @property
+    def windows_ahead(self) -> int: ...
 
     async def __aenter__(self) -> Source: ...
 
@@ -119,7 +126,7 @@ class _Run:
         self.parts: dict[date, DayParts] = {}
         self.ready: list[DayParts] = []
         self.lost: list[Outcome] = []
-        self.down_in_a_row = 0
+        self.down_in_a_row, self.was_answered = 0, False
         self.last_failure: SourceError | None = None
         self._write_lock = threading.Lock()
         self._written = time.monotonic()
@@ -137,7 +144,7 @@ class _Run:
             flying: dict[asyncio.Task[Batch], Window] = {}
             try:
                 while queue or flying:
-                    while queue and len(flying) < self.concurrency:
+                    while queue and len(flying) < self.concurrency + self._ahead(source):
                         window = queue.popleft()
                         flying[asyncio.create_task(source.fetch(self.dataset, window))] = window
                     done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
@@ -145,6 +152,7 @@ class _Run:
                     for task in [t for t in flying if t in done]:  # in the order of asking
                         self._settle(task, flying.pop(task), queue)
                     self.down_in_a_row = 0 if answered else self.down_in_a_row
+                    self.was_answered |= answered
                     if self.down_in_a_row and self._is_down():
                         self._give_up(queue)
                     await asyncio.to_thread(self._flush, False)
@@ -153,6 +161,10 @@ class _Run:
                     task.cancel()
         await asyncio.to_thread(self._flush, True)
         return self.report
+
+    def _ahead(self, source: Source) -> int:
+        """None while the source fails or has not answered yet: one that is down is not asked more than needed."""
+        return source.windows_ahead if self.was_answered and not self.down_in_a_row else 0
 
     def _settle(self, task: asyncio.Task[Batch], window: Window, queue: deque[Window]) -> None:
         error = task.exception()
@@ -215,7 +227,7 @@ class _Run:
                 f"{batch.rows.height} kept, {batch.outside} outside, {len(batch.quarantined)} quarantined; nothing "
                 "of it was written. This is a fault of gbpm: please report it."
             )
-        by_day = _by_day(batch.rows, partition_days(self.dataset, batch.rows), batch.window.days)
+        by_day = _by_day(self.dataset, batch.rows, batch.window.days)
         for day in batch.window.days:
             self._close(self.parts[day].add(batch, by_day.get(day)))
 
@@ -250,8 +262,17 @@ class _Run:
             self.on_outcome(outcome)
 
 
-def _by_day(rows: pl.DataFrame, days: pl.Series, wanted: tuple[date, ...]) -> dict[date, pl.DataFrame]:
+def _by_day(dataset: Dataset, rows: pl.DataFrame, wanted: tuple[date, ...]) -> dict[date, pl.DataFrame]:
     if len(wanted) == 1:
         return {wanted[0]: rows}
-    parts = rows.with_columns(days.alias("__day")).partition_by("__day", as_dict=True, include_key=False)
-    return {key[0]: part for key, part in parts.items() if isinstance(key[0], date)}
+    days = partition_days(dataset, rows)
+    if not days.is_sorted():
+        parts = rows.with_columns(days.alias("__day")).partition_by("__day", as_dict=True, include_key=False)
+        return {key[0]: part for key, part in parts.items() if isinstance(key[0], date)}
+    runs = days.rle().struct.unnest()
+    ends = runs["len"].cum_sum()
+    return {
+        day: rows.slice(end - length, length)
+        for day, length, end in zip(runs["value"], runs["len"], ends, strict=True)
+        if isinstance(day, date)
+    }

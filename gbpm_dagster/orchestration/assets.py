@@ -17,6 +17,7 @@ from gbpm_dagster.elexon.plan import span_text
 from gbpm_dagster.ingest.run import Report
 from gbpm_dagster.orchestration.checks import to_dagster
 from gbpm_dagster.orchestration.describe import asset_spec, check_specs
+from gbpm_dagster.orchestration.internal import log_materialized
 from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
 from gbpm_dagster.warehouse.protocol import Outcome
@@ -85,11 +86,13 @@ def _load(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset,
     ):
         if isinstance(told, Report):
             _summarise(context, dataset, told, time.monotonic() - began)
-        elif told.ok:
-            context.log_event(_materialised(dataset, told, time.monotonic() - began))
-        else:
-            failed.append(told)
-            context.log.warning(f"{dataset.table} {told.day}: {told.outcome}: {told.message}")
+            continue
+        seconds = time.monotonic() - began
+        log_materialized(context.op_execution_context, [_materialised(dataset, o, seconds) for o in told if o.ok])
+        for outcome in told:
+            if not outcome.ok:
+                failed.append(outcome)
+                context.log.warning(f"{dataset.table} {outcome.day}: {outcome.outcome}: {outcome.message}")
     return sorted(failed, key=lambda o: o.day)
 
 

@@ -19,6 +19,9 @@ from gbpm_dagster.warehouse.home import open_home
 
 PID_TAG = "gbpm/pid"
 IN_PROCESS = "in-process.yaml"
+TOGETHER = {"DAGSTER_EVENT_BATCH_SIZE": "1000"}
+"""Has Dagster store the plan of a run (an event a day) in batches; our storage writes a batch at once."""
+
 NO_CAPTURE = {"module": "dagster.core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 
 
@@ -50,7 +53,9 @@ def _write(file: Path, content: dict[str, Any]) -> None:
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """The home's instance, for a command; a context manager."""
+    """The home's instance, for a command; a context manager. Sets Dagster's own TOGETHER in this process."""
+    for name, value in TOGETHER.items():
+        os.environ.setdefault(name, value)
     return DagsterInstance.from_config(str(write_dagster_yaml(settings)), IN_PROCESS)
 
 

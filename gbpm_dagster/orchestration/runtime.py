@@ -170,10 +170,12 @@ class Runtime:
 
     def load(
         self, dataset: Dataset, days: Collection[date], *, run_id: str, reason: str
-    ) -> Iterator[Outcome | Report]:
-        """Fetch and store days; yields each Outcome as it is safe, in the caller's thread, then the Report."""
-        from gbpm_dagster.ingest.run import Report, ingest
-        from gbpm_dagster.warehouse.protocol import Outcome
+    ) -> Iterator[list[Outcome] | Report]:
+        """Fetch and store days; yields Outcomes as they are safe, in the caller's thread, then the Report.
+
+        What was written together comes together, more or less: whatever is there when the caller asks for more.
+        """
+        from gbpm_dagster.ingest.run import ingest
 
         told: queue.SimpleQueue[Outcome | Report | BaseException] = queue.SimpleQueue()
 
@@ -197,13 +199,16 @@ class Runtime:
 
         threading.Thread(target=work, name=f"ingest {dataset.table}", daemon=True).start()
         while True:
-            found = told.get()
-            if isinstance(found, BaseException):
-                raise found
-            if isinstance(found, Outcome) and self.listener:
-                self.listener(found)
-            yield found
-            if isinstance(found, Report):
+            safe, last = _taken(told)
+            for outcome in safe:
+                if self.listener:
+                    self.listener(outcome)
+            if safe:
+                yield safe
+            if isinstance(last, BaseException):
+                raise last
+            if last is not None:
+                yield last
                 return
 
     def check_settings(self) -> None:
@@ -219,6 +224,23 @@ class Runtime:
                 f"GBPM_HISTORY_START is {s.history_start}, after today ({s.today()}): choose an earlier day"
             )
         _ = self.scope, self.published_runs
+
+
+def _taken(
+    told: queue.SimpleQueue[Outcome | Report | BaseException],
+) -> tuple[list[Outcome], Report | BaseException | None]:
+    """All that is in the queue (at least one): outcomes, and how the load ended if it has."""
+    from gbpm_dagster.warehouse.protocol import Outcome
+
+    safe: list[Outcome] = []
+    found = told.get()
+    while isinstance(found, Outcome):
+        safe.append(found)
+        try:
+            found = told.get_nowait()
+        except queue.Empty:
+            return safe, None
+    return safe, found
 
 
 def is_daily(dataset: Dataset) -> bool:

@@ -22,7 +22,7 @@ from typing import IO
 import httpx
 import yaml
 
-from gbpm_dagster.orchestration.instance import write_dagster_yaml
+from gbpm_dagster.orchestration.instance import TOGETHER, write_dagster_yaml
 from gbpm_dagster.settings import Settings
 from gbpm_dagster.warehouse.home import own
 
@@ -57,7 +57,8 @@ def running(settings: Settings, environ: Mapping[str, str] | None = None) -> Ite
         port = _free_port(settings.host, settings.port)
         services = Services(f"http://{settings.host}:{port}")
         stack.callback(_stop, services)
-        env = {**os.environ, **(environ or {}), "GBPM_HOME": str(settings.home), "DAGSTER_HOME": str(folder)}
+        env = {**TOGETHER, **os.environ, **(environ or {}), "GBPM_HOME": str(settings.home)}
+        env["DAGSTER_HOME"] = str(folder)
         env["DAGSTER_DISABLE_TELEMETRY"] = "1"
         _start_all(settings, services, env, port)
         pids = [p.pid for p in services.processes.values()]

@@ -4,9 +4,9 @@ Belongs here: these two changes. Not here: any schema or query; the files are Da
 
 Dagster 1.13 makes an SQLAlchemy engine and a connection for each event, and runs its migrations for each run's file:
 most of the cost of an event on one machine. Here one connection a file is kept (uses are serialised by Dagster's own
-lock), and a new run's file is a copy of an empty one. Commits are not waited for by fsync: WAL keeps the log whole
-against a killed process, and a power cut can lose the last events only: the warehouse, not the event log, is the
-truth of what is there (`benchmarks/bench_events.py` measures both).
+lock), a new run's file is a copy of an empty one, and the days of a run are told in few transactions. Commits are not
+waited for by fsync: WAL keeps the log whole against a killed process, and a power cut can lose the last events only:
+the warehouse, not the event log, is the truth of what is there (`benchmarks/bench_events.py` measures both).
 """
 
 from __future__ import annotations
@@ -14,25 +14,29 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from dagster import EventLogEntry
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
+from dagster._core.events import DagsterEventType
+from dagster._core.events.log import EventLogEntry
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SQLITE_BUSY_TIMEOUT_SECONDS,
     SqliteEventLogStorage,
 )
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.event import listen
 from sqlalchemy.pool import StaticPool
 
 TEMPLATE = "empty-run.template"
+TOGETHER = (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
 ENGINES_KEPT = 64
 
 
@@ -48,6 +52,32 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> KeptSqliteEventLogStorage:
         return cls(inst_data=inst_data, **config_value)
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Neighbours of one run, asset and kind (planned or materialised days) together; others singly.
+
+        Together: in two transactions, the run's file and the index. The asset's own row keeps the last, as it would
+        one by one. A crash between the two leaves days in the run's log that the asset does not show; gaps are judged
+        by the warehouse, which has them.
+        """
+        for alike, group in groupby(events, key=_alike):
+            entries = list(group)
+            if alike is None or len(entries) == 1:
+                super().store_event_batch(entries)
+            else:
+                self._store_together(entries)
+
+    def _store_together(self, events: Sequence[EventLogEntry]) -> None:
+        rows = [self._event_to_row(event) for event in events]
+        with self.run_connection(events[0].run_id) as connection:
+            connection.execute(SqlEventLogStorageTable.insert(), rows)
+        with self.index_transaction() as connection:
+            connection.execute(SqlEventLogStorageTable.insert(), rows)
+            # Nobody else writes in this transaction, so that its ids follow each other.
+            last = connection.execute(text("SELECT last_insert_rowid()")).scalar_one()
+            ids = list(range(last - len(rows) + 1, last + 1))
+            self._store_asset_event_tags(connection, events, ids)
+            self._store_asset_event(connection, events[-1], ids[-1])
 
     def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
         """One row a check and run. Ours judge a table, not its partitions; Dagster would plan a row for each day of a
@@ -96,6 +126,14 @@ def _whole(event: EventLogEntry) -> EventLogEntry:
     planned = event.dagster_event.asset_check_planned_data
     slim = AssetCheckEvaluationPlanned(asset_key=planned.asset_key, check_name=planned.check_name)
     return event._replace(dagster_event=event.dagster_event._replace(event_specific_data=slim))
+
+
+def _alike(entry: EventLogEntry) -> tuple[str, str, str] | None:
+    """Run, asset and kind of an event that can be stored with its like; None for all others."""
+    event = entry.dagster_event
+    if event is None or event.asset_key is None or event.event_type not in TOGETHER:
+        return None
+    return entry.run_id, event.asset_key.to_string(), event.event_type_value
 
 
 def _no_fsync(connection: Any, record: Any) -> None:

@@ -161,11 +161,12 @@ class Table:
             return
         with explained(self.path, "writing to the table"):
             table = self.table
-            data = rows.select(list(self.schema)).to_arrow(compat_level=pl.CompatLevel.oldest())
+            data = rows.select(list(self.schema))
             if table is None:
                 self.path.mkdir(parents=True, exist_ok=True)
+                schema = data.head(0).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
                 table = self._table = DeltaTable.create(
-                    str(self.path), data.schema, partition_by=list(self.partition), configuration=_CONFIGURATION
+                    str(self.path), schema, partition_by=list(self.partition), configuration=_CONFIGURATION
                 )
             if not rows.height:
                 if predicate:

@@ -108,26 +108,37 @@ def _slots(dataset: Dataset, current: pl.DataFrame) -> pl.DataFrame:
     """
     days = current.select(DAY).unique()
     nothing = pl.lit([], pl.List(SLOT)).alias("slots")
-    place = _slot_place(dataset)
-    if place is None or not dataset.counts_periods:
+    if not dataset.counts_periods or not (dataset.has_period or _half_hours(dataset)):
         return days.with_columns(nothing)
     rule = dataset.completeness
     values = [pl.col(v).is_not_null() for v in rule.values]
     counting = current.filter(*values) if values else current
     slot, member = [DAY, "date", "period"], rule.member_column
     if rule.members:
-        placed = counting.select(DAY, *place, pl.col(member))
+        placed = _counted(dataset, counting, member)
         counted = (
             placed.join(_declared(dataset, placed["date"].unique().to_list()), on=["date", member], how="semi")
-            .group_by(*slot, member)
-            .agg(pl.len().clip(upper_bound=rule.rows_per_period).alias("rows"))
+            .with_columns(pl.col("rows").clip(upper_bound=rule.rows_per_period))
             .group_by(slot)
             .agg(pl.col("rows").sum().cast(pl.Int32))
         )
     else:
-        counted = counting.select(DAY, *place).group_by(slot).agg(pl.len().cast(pl.Int32).alias("rows"))
+        counted = _counted(dataset, counting)
     slots = counted.sort(slot).group_by(DAY).agg(pl.struct("date", "period", "rows").alias("slots"))
     return days.join(slots, on=DAY, how="left").with_columns(pl.col("slots").fill_null(pl.lit([], pl.List(SLOT))))
+
+
+def _counted(dataset: Dataset, rows: pl.DataFrame, *by: str) -> pl.DataFrame:
+    """(_day, date, period, *by, rows): rows by settlement date and period (and the columns in `by`)."""
+    many = pl.len().cast(pl.Int32).alias("rows")
+    if dataset.has_period:
+        place = pl.col("settlementDate").alias("date"), pl.col("settlementPeriod").cast(pl.Int32).alias("period")
+        return rows.select(DAY, *place, *by).group_by(DAY, "date", "period", *by).agg(many)
+    # Counted by half hour first: 48 of them a day are placed, not each of its thousands of instants.
+    half = pl.col(dataset.partition_field).dt.truncate("30m").alias("_half")
+    counted = rows.select(DAY, half, *by).group_by(DAY, "_half", *by).agg(many)
+    place = london_day(pl.col("_half")).alias("date"), settlement_period(pl.col("_half")).alias("period")
+    return counted.select(DAY, *place, *by, "rows")
 
 
 def _declared(dataset: Dataset, dates: Iterable[date | None]) -> pl.DataFrame:
@@ -137,13 +148,9 @@ def _declared(dataset: Dataset, dates: Iterable[date | None]) -> pl.DataFrame:
     return pl.DataFrame(pairs, schema={"date": pl.Date, rule.member_column: pl.String}, orient="row")
 
 
-def _slot_place(dataset: Dataset) -> list[pl.Expr] | None:
-    if dataset.has_period:
-        return [pl.col("settlementDate").alias("date"), pl.col("settlementPeriod").cast(pl.Int32).alias("period")]
-    if dataset.partition_field and dataset.column(dataset.partition_field).kind is Kind.INSTANT:
-        instant = pl.col(dataset.partition_field)
-        return [london_day(instant).alias("date"), settlement_period(instant).alias("period")]
-    return None
+def _half_hours(dataset: Dataset) -> bool:
+    """Whether the half hour of a row can be read off the instant that puts it into its partition."""
+    return bool(dataset.partition_field) and dataset.column(dataset.partition_field).kind is Kind.INSTANT
 
 
 def _hashes(dataset: Dataset, current: pl.DataFrame) -> pl.DataFrame:

@@ -22,6 +22,7 @@ from gbpm_dagster.warehouse import merge, snapshots, views
 from gbpm_dagster.warehouse import query as queries
 from gbpm_dagster.warehouse.conditions import Where
 from gbpm_dagster.warehouse.delta import Conflict, Table, explained
+from gbpm_dagster.warehouse.incoming import month_of
 from gbpm_dagster.warehouse.ledger import ATTEMPTS, DRIFT, EVIDENCE, QUARANTINE, SCHEMAS, Ledger
 from gbpm_dagster.warehouse.locks import lock
 from gbpm_dagster.warehouse.protocol import (
@@ -35,7 +36,7 @@ from gbpm_dagster.warehouse.protocol import (
     stored_schema,
 )
 from gbpm_dagster.warehouse.reading import Reader, reader
-from gbpm_dagster.warehouse.replace import Replacement, data_table, month_of, vintage_table
+from gbpm_dagster.warehouse.replace import Replacement, data_table, vintage_table
 
 RETENTION = timedelta(days=7)
 _TRIES = 5

@@ -80,11 +80,12 @@ def with_ranks(frame: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
 def resolve(dataset: Dataset, rows: pl.DataFrame) -> Answer:
     """One row a (day, key) out of an answer: exact duplicates counted, of vintages the greatest wins.
 
-    rows: stored_schema columns, any order. The result does not depend on the order of the rows.
+    rows: stored_schema columns, any order. The result does not depend on the order of the rows; the winners are
+    sorted by day and key.
     """
-    keyed = with_keys(rows, dataset)
     key = [DAY, *key_names(dataset)]
-    repeated = keyed.select(key).is_duplicated() if keyed.height else pl.Series([], dtype=pl.Boolean)
+    keyed = _by_key(with_keys(rows, dataset), key)
+    repeated = _repeated(keyed, key)
     names = list(stored_schema(dataset))
     counts = rows.group_by(DAY).agg(pl.len().cast(pl.Int64).alias("fetched"))
     if not repeated.any():
@@ -92,19 +93,45 @@ def resolve(dataset: Dataset, rows: pl.DataFrame) -> Answer:
         counts = counts.with_columns(
             pl.col("fetched").alias("keys"), zero.alias("losers"), zero.alias("exact_duplicates")
         )
-        return Answer(rows.select(names), rows.head(0).select(names), counts)
+        return Answer(keyed.select(names), rows.head(0).select(names), counts)
     several = keyed.filter(repeated)
     signatures = several.sort(FETCHED_AT, maintain_order=True).unique(
         subset=[DAY, *dataset.names], keep="first", maintain_order=True
     )
     ordered = _newest_first(dataset, signatures)
     first = ordered.select(pl.struct(key).is_first_distinct()).to_series()
-    winners = pl.concat([keyed.filter(~repeated).select(names), ordered.filter(first).select(names)])
+    single, best = keyed.filter(~repeated), ordered.filter(first).select(keyed.columns)
+    winners = pl.concat([single, best]).sort(key).select(names)
     losers = ordered.filter(~first).select(names)
     counts = _with_counts(counts, [("keys", winners), ("losers", losers)])
     distinct = _with_counts(counts.select(DAY), [("n", signatures)])
     raw = _with_counts(distinct, [("m", several)]).select(DAY, (pl.col("m") - pl.col("n")).alias("exact_duplicates"))
     return Answer(winners, losers, counts.join(raw, on=DAY, how="left"))
+
+
+def _by_key(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """The rows sorted by key. Answers often are already, which takes a fifth of the time to see."""
+    if _rising(rows.head(1000), key) and _rising(rows, key):
+        return rows
+    return rows.sort(key)
+
+
+def _rising(rows: pl.DataFrame, key: list[str]) -> bool:
+    """Whether each row's key is there and greater than the one before."""
+    above = pl.lit(False)
+    for name in reversed(key):
+        own, before = pl.col(name), pl.col(name).shift(1)
+        above = (before < own) | ((before == own) & above)
+    return bool(rows.select(above.fill_null(False).slice(1).all()).item())
+
+
+def _repeated(ordered: pl.DataFrame, key: list[str]) -> pl.Series:
+    """Whether a row's key is also that of a neighbour; rows in the order of their keys."""
+    as_before = pl.all_horizontal(pl.col(k).eq_missing(pl.col(k).shift(1)) for k in key) & (
+        pl.int_range(pl.len()) > 0
+    )
+    same = ordered.select(as_before.alias("same")).to_series()
+    return same | same.shift(-1, fill_value=False)
 
 
 def combine(dataset: Dataset, answer: Answer, stored: pl.DataFrame, asked: pl.DataFrame) -> Merged:
@@ -118,10 +145,9 @@ def combine(dataset: Dataset, answer: Answer, stored: pl.DataFrame, asked: pl.Da
     """
     names = list(stored_schema(dataset))
     if not stored.height:
-        nothing = pl.DataFrame(schema={"_kind": pl.String, DAY: pl.Date})
-        tags = [nothing, _tag("fresh", answer.winners)]
+        tags = [_tag("fresh", answer.winners)]
         beaten = answer.losers.join(asked.select(DAY, ASKED_AT), on=DAY)
-        return _merged(dataset, answer, answer.winners, beaten, tags)
+        return _merged(dataset, answer, answer.winners, beaten, tags)  # sorted already
     stored = stored.join(asked.select(DAY, ASKED_AT, _KNOWN), on=DAY, how="left").with_columns(
         pl.max_horizontal(_KNOWN, FETCHED_AT).alias(_KNOWN)
     )
@@ -143,6 +169,7 @@ def combine(dataset: Dataset, answer: Answer, stored: pl.DataFrame, asked: pl.Da
         _tag("fresh", alone_w),
         _tag("removed", removed),
     ]
+    current = with_keys(current, dataset).sort(DAY, *key_names(dataset)).select(names)
     return _merged(dataset, answer, current, pl.concat(lost), tags)
 
 
@@ -183,10 +210,8 @@ def _merged(
     dataset: Dataset, answer: Answer, current: pl.DataFrame, lost: pl.DataFrame, tags: list[pl.DataFrame]
 ) -> Merged:
     names = list(stored_schema(dataset))
-    keys = key_names(dataset)
-    current = with_keys(current, dataset).sort(DAY, *keys).select(names)
     vintages = lost.select(*names, pl.col(ASKED_AT).alias(SUPERSEDED_AT)).sort(DAY, *dataset.names)
-    kinds = pl.concat(tags).group_by(DAY, "_kind").agg(pl.len().cast(pl.Int64).alias("n"))
+    kinds = pl.concat(tags)
 
     def count(*words: str) -> pl.Expr:
         return pl.col("n").filter(pl.col("_kind").is_in(words)).sum()
@@ -273,7 +298,8 @@ def _greater(names: Iterable[str]) -> pl.Expr:
 
 
 def _tag(kind: str, rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(pl.lit(kind).alias("_kind"), pl.col(DAY))
+    """(_kind, _day, n): how many of these rows each day has."""
+    return rows.group_by(DAY).agg(pl.len().cast(pl.Int64).alias("n")).select(pl.lit(kind).alias("_kind"), DAY, "n")
 
 
 def _with_counts(days: pl.DataFrame, frames: list[tuple[str, pl.DataFrame]]) -> pl.DataFrame:

@@ -177,7 +177,8 @@ class Warehouse(Protocol):
     """Where rows live. All times aware UTC; frames are polars."""
 
     def replace(self, dataset: Dataset, arrivals: Sequence[Arrival]) -> list[Outcome]:
-        """Replace each arrival's partition whole: vintages, data, evidence, in this order; one commit a month.
+        """Replace each arrival's partition whole: vintages, data, evidence, in this order; one commit for
+        days of months that have none of them yet, one a month for the others.
 
         Applies decisions 3 (newest vintage current, superseded appended), 6 (shrink guard: `held`) and 8 (the
         account adds up, else WarehouseError). Running it again changes nothing. Safe against kill -9 at any point

@@ -46,7 +46,7 @@ def serving(answers: Mapping[str, Answer] | None = None) -> Iterator[Documents]:
             answer = found.answers.get(self.path, NOT_FOUND)
             if answer.hang:
                 found.ended.wait(answer.hang)
-            body = gzip.compress(answer.body) if answer.zipped else answer.body
+            body = gzip.compress(answer.body, mtime=0) if answer.zipped else answer.body
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)

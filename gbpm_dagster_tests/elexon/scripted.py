@@ -84,7 +84,7 @@ async def serve(*script: Answer) -> AsyncIterator[Server]:
 
 
 def _bytes(answer: Answer) -> bytes:
-    body = gzip.compress(answer.body) if answer.zipped else answer.body
+    body = gzip.compress(answer.body, mtime=0) if answer.zipped else answer.body
     head = {"Content-Length": str(len(body) if answer.declare is None else answer.declare), **answer.headers}
     if answer.type:
         head["Content-Type"] = answer.type

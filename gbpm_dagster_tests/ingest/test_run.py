@@ -47,6 +47,7 @@ class FakeSource:
     open: int = 0
     most_open: int = 0
     left: bool = False
+    windows_ahead: int = 0
 
     async def __aenter__(self) -> FakeSource:
         return self

@@ -5,16 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
+import pytest
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
+from gbpm_dagster.orchestration.instance import TOGETHER
+from gbpm_dagster.orchestration.internal import log_materialized
 from gbpm_dagster.orchestration.storage import KeptSqliteEventLogStorage
 
 KEY = dg.AssetKey("bmrs_mid")
+DAYS = [f"2024-01-{n:02}" for n in range(1, 32)]
 KEPT = """
 event_log_storage:
   module: gbpm_dagster.orchestration.storage
@@ -90,3 +95,129 @@ def test_two_processes_writing_at_once_lose_nothing(tmp_path: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), m]) for m in ("1", "2")]
     assert [w.wait(120) for w in writers] == [0, 0]
     assert len(plain(tmp_path).get_materialized_partitions(KEY)) == 40
+
+
+def many(log: Callable[[dg.OpExecutionContext, list[dg.AssetMaterialization]], None]) -> dg.AssetsDefinition:
+    """An asset that tells of 31 days, some of them twice, in the way given."""
+
+    @dg.multi_asset(
+        specs=[dg.AssetSpec(KEY, partitions_def=dg.StaticPartitionsDefinition(DAYS), skippable=True)],
+        check_specs=[dg.AssetCheckSpec("gaps", asset=KEY)],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def table(context):
+        found = [
+            dg.AssetMaterialization(
+                KEY, partition=day, description=f"{n} rows", metadata={"rows": n}, tags={"a": day}
+            )
+            for n, day in enumerate([*DAYS, *DAYS[:3]])
+        ]
+        log(context.op_execution_context, found)
+        yield dg.AssetCheckResult(asset_key=KEY, check_name="gaps", passed=False)
+
+    return table
+
+
+def one_by_one(context: dg.OpExecutionContext, found: list[dg.AssetMaterialization]) -> None:
+    for materialization in found:
+        context.log_event(materialization)
+
+
+def run_of(instance: dg.DagsterInstance, asset: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
+    tags = {"dagster/asset_partition_range_start": DAYS[0], "dagster/asset_partition_range_end": DAYS[-1]}
+    return dg.materialize([asset], instance=instance, tags=tags, raise_on_error=False)
+
+
+def told(storage: SqliteEventLogStorage, run: str) -> list[tuple[object, ...]]:
+    """What the run's log says of materialisations, without what differs from run to run."""
+    found = []
+    for entry in storage.get_logs_for_run(run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+        event = entry.get_dagster_event()
+        materialization = event.step_materialization_data.materialization
+        found.append(
+            (
+                *(materialization, entry.level, entry.user_message, entry.step_key, entry.job_name, event.message),
+                *(event.step_handle, event.node_handle, event.step_kind_value),
+            )
+        )
+    return found
+
+
+def test_many_at_once_leave_what_one_by_one_leaves(tmp_path: Path) -> None:
+    """In the run's log, in the asset's history and in its own row, as Dagster's own class reads them."""
+    left = []
+    for name, log in (("theirs", one_by_one), ("ours", log_materialized)):
+        home = tmp_path / name
+        home.mkdir()
+        with kept(home) as instance:
+            result = run_of(instance, many(log))
+            assert result.success
+            emitted = [e.partition for e in result.all_events if e.is_step_materialization]
+        storage = plain(home)
+        records = storage.fetch_materializations(KEY, limit=100).records
+        last = storage.get_asset_records([KEY])[0].asset_entry
+        left.append(
+            {
+                "emitted": emitted,
+                "run": told(storage, result.run_id),
+                "asset": [(r.partition_key, r.asset_materialization) for r in records],
+                "last": (
+                    last.last_materialization.asset_materialization.partition,
+                    last.last_run_id == result.run_id,
+                ),
+                "days": storage.get_materialized_partitions(KEY),
+                "by day": sorted(
+                    storage.get_latest_storage_id_by_partition(KEY, dg.DagsterEventType.ASSET_MATERIALIZATION)
+                ),
+                "tags": [dict(t) for t in storage.get_event_tags_for_asset(KEY)],
+            }
+        )
+        assert last.last_materialization_storage_id == records[0].storage_id
+        latest = storage.get_latest_storage_id_by_partition(KEY, dg.DagsterEventType.ASSET_MATERIALIZATION)
+        assert dict(latest) == {r.partition_key: r.storage_id for r in reversed(records)}
+    assert left[0] == left[1]
+    assert len(left[0]["run"]) == len(DAYS) + 3
+
+
+def test_many_at_once_are_two_transactions(tmp_path: Path) -> None:
+    with kept(tmp_path) as instance:
+        storage = instance.event_log_storage
+        assert isinstance(storage, KeptSqliteEventLogStorage)
+        opened: list[str] = []
+        real = storage._connect
+        storage._connect = lambda shard: (opened.append(shard), real(shard))[1]  # type: ignore[method-assign]
+
+        def counted(context: dg.OpExecutionContext, found: list[dg.AssetMaterialization]) -> None:
+            opened.clear()
+            log_materialized(context, found)
+            during.extend(opened)
+
+        during: list[str] = []
+        run = run_of(instance, many(counted)).run_id
+        assert len(during) <= 4  # the run's file, the index, and its look at the index's own columns
+        assert set(during) == {run, "index"}
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["singly", "together"])
+def test_days_that_were_planned_and_not_told_of_have_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    """The plan of a run is an event a day; stored at once it says the same: 20 days safe, 11 failed."""
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", TOGETHER["DAGSTER_EVENT_BATCH_SIZE"] if together else "0")
+
+    def half(context: dg.OpExecutionContext, found: list[dg.AssetMaterialization]) -> None:
+        log_materialized(context, found[:20])
+        raise dg.Failure("the others are not there", allow_retries=False)
+
+    with kept(tmp_path) as instance:
+        run = run_of(instance, many(half)).run_id
+    storage = plain(tmp_path)
+    planned = storage.get_logs_for_run(run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    assert sorted(e.get_dagster_event().partition for e in planned) == DAYS
+    index = storage.get_latest_storage_id_by_partition(KEY, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    assert sorted(index) == DAYS
+    open_days = storage.get_latest_asset_partition_materialization_attempts_without_materializations(KEY)
+    assert sorted(open_days) == DAYS[20:]
+    assert {found[0] for found in open_days.values()} == {run}
+    assert storage.get_materialized_partitions(KEY) == set(DAYS[:20])
+    assert storage.get_asset_records([KEY])[0].asset_entry.last_run_id == run

@@ -141,13 +141,19 @@ def test_other_days_of_the_month_stay_as_they_are(tmp_path: Path) -> None:
     assert lake.read(MID, days[2], days[3])["_day"].unique().sort().to_list() == changed[:2]
 
 
-def test_a_range_is_one_commit_a_month_and_one_of_evidence(tmp_path: Path) -> None:
+def test_new_days_are_one_commit_replaced_ones_one_a_month_and_the_evidence_is_one(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     days = [date(2024, 1, 25) + timedelta(n) for n in range(40)]
     lake.replace(MID, [answer(mid(d), d) for d in days])
-    assert lake._table("bmrs_mid").version == 3  # 0 makes the table; January, February, March
+    assert lake._table("bmrs_mid").version == 1  # 0 makes the table
     assert lake._table("gbpm_evidence").version == 1
     assert lake.evidence(["bmrs_mid"])["day"].to_list() == days
+    more = [*days, *(days[-1] + timedelta(n) for n in range(1, 36))]  # and the rest of March, and April, new
+    lake.replace(MID, [answer(mid(d, 70.0), d, later(1)) for d in more])
+    assert lake._table("bmrs_mid").version == 1 + 3 + 1  # January, February, March replaced; then April
+    assert lake.read(MID)["price"].unique().to_list() == [70.0]
+    assert lake.evidence(["bmrs_mid"])["rows"].to_list() == [96] * len(more)
+    assert lake.read(MID).height == 96 * len(more)
 
 
 def test_an_empty_answer_is_known_and_a_day_never_asked_is_not(tmp_path: Path) -> None:
