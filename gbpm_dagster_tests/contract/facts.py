@@ -195,6 +195,18 @@ CHOICES = {
 }
 """Values of the parameters that take one a call (rest-api.md 8 and 10, and the text of /balancing/physical/all)."""
 
+MEANT = {
+    "bmrs_netbsad_series": {"includeZero": "true"},
+    "bmrs_nonbm_stor": {"includeZero": "true"},
+    "bmrs_generation_summary": {"includeNegativeGeneration": "true"},
+    "bmrs_dgws_series": {"processType": "all"},
+    "bmrs_margin_weekly": {"range": "52W"},
+    "bmrs_surplus_weekly": {"range": "52W"},
+    "bmrs_triad_peaks": {"data": "operational"},
+    "remit_message_list": {"latestRevisionOnly": "false"},
+}
+"""Parameters without which a path leaves rows out (rest-api.md 8, datasets.csv, the document's texts)."""
+
 WINDOW = {"remit_messages": "messageId", "remit_revisions": "messageId"}
 """Parameters of the window where they are not those of datasets.csv (test_entries says why)."""
 

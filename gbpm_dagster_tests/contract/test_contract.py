@@ -25,7 +25,7 @@ from gbpm_dagster.elexon.plan import Window, plan
 from gbpm_dagster.quality.checks import ALL, check_gaps, run_checks
 from gbpm_dagster.quality.coverage import coverage
 from gbpm_dagster_tests.contract.days import STEP
-from gbpm_dagster_tests.contract.facts import london_day, midnight
+from gbpm_dagster_tests.contract.facts import MEANT, london_day, midnight
 from gbpm_dagster_tests.contract.harness import Bench, Loaded, bench, by_day
 from gbpm_dagster_tests.contract.rows import Row, flat, key_of, typed
 from gbpm_dagster_tests.contract.server import RANGES, Asked
@@ -102,13 +102,14 @@ def days_served(found: Loaded, asked: Asked) -> list[date]:
 
 class TestContract:
     def test_each_request_has_the_parameters_the_document_wants(self, loaded: Loaded) -> None:
-        facts, endpoint = loaded.facts, loaded.dataset.endpoint
+        facts = loaded.facts
         required = {name for name, p in facts.operation.parameters.items() if p.required}
-        names = {*facts.window, *required, *(name for name, _ in endpoint.fixed)}
+        meant = MEANT.get(facts.table, {})
+        names = {*facts.window, *required, *meant}
         names |= {facts.choice} & {*facts.operation.parameters}
         for asked in loaded.asked:
             assert {name for name, _ in asked.params} == names
-            assert dict(endpoint.fixed).items() <= dict(asked.params).items()
+            assert meant.items() <= dict(asked.params).items()
             assert asked.status == 200 or (asked.status == 404 and facts.operation.envelope == "object")
         if loaded.dataset.endpoint.style is not Style.NONE:
             assert len({(a.path, *a.params) for a in loaded.asked}) == len(loaded.asked), "asked twice"
