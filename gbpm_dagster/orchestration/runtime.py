@@ -144,10 +144,18 @@ class Runtime:
 
         chosen = self.datasets if datasets is None else datasets
         wanted = {d.table: list((days or self.wanted)(d)) for d in chosen}
-        # A pinned clock is not the data's: a value after it is no fault of the clock (decision 18).
-        recorded = self.scope is not None or self.settings.now is not None
         judged = Judged(self.settings.home / "state" / "judged", self.settings.today())
-        return run_checks(self.lake, chosen, wanted, self.settings.clock(), which, recorded, judged, anew)
+        return run_checks(
+            self.lake,
+            chosen,
+            wanted,
+            self.settings.clock(),
+            which,
+            recorded=self.scope is not None,
+            judged=judged,
+            anew=anew,
+            pinned=self.settings.now is not None,
+        )
 
     def source(self) -> ElexonSource:
         from gbpm_dagster.elexon.source import ElexonSource

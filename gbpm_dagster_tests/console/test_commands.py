@@ -134,6 +134,19 @@ def test_missing_leaves_alone_what_the_source_does_not_have(make_gbpm: MakeGbpm,
     assert runtime.coverage(mid, [day])["state"].to_list() == ["missing_at_source"]
 
 
+def test_the_check_names_the_days_that_the_backfill_names(make_gbpm: MakeGbpm, replay: ReplayServer) -> None:
+    """Restored prices lack columns that are never null: doubtful days, in a home whose clock is pinned too."""
+    gbpm = make_gbpm(replay.base_url, GBPM_DATASETS="bmrs_costs")
+    done = gbpm("backfill", "bmrs_costs", *WEEK, "--json")
+    assert done.code == 3
+    named = list(done.json["tables"]["bmrs_costs"]["missing"])
+    assert named == DAYS
+    for args in (("check", *WEEK, "--json"), ("check", "--json")):
+        gaps = next(c for c in gbpm(*args).json["checks"] if c["check"] == "gaps")
+        assert [day for day in gaps["missing"] if day in DAYS] == named, gaps
+    assert set(gbpm("heal", "--json").json["decided"]) == {"bmrs_costs"}
+
+
 def test_check_stores_what_it_says(filled: tuple[Gbpm, Done]) -> None:
     gbpm, _ = filled
     done = gbpm("check", "bmrs_indo", "--json")
