@@ -185,7 +185,8 @@ def _cut(table: str, spans: list[tuple[datetime, datetime, date]], cap: timedelt
             last += 1
         end = min(spans[last][1], limit)
         windows.append(Window(table, start, end, tuple(day for _, _, day in spans[first : last + 1])))
-        first = last if end < spans[last][1] else last + 1
+        while first < len(spans) and spans[first][1] <= end:  # with margins days overlap: the earlier may not be done
+            first += 1
         start = end
     return windows
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.catalogue.registry import get
 from gbpm_dagster.elexon.check import Sorted, sort_rows
 from gbpm_dagster.elexon.decode import decode
 from gbpm_dagster.elexon.plan import Window, plan
+from gbpm_dagster.market.calendar import day_bounds
 from gbpm_dagster_tests.elexon.scripted import mid_day
 
 MID, COSTS, PN = get("bmrs_mid"), get("bmrs_costs"), get("bmrs_pn")
@@ -151,3 +154,125 @@ def test_the_neighbour_windows_of_an_hour_share_no_row_and_lose_none() -> None:
         ]
         kept += sort(bod, asked, answer).rows.select("startTime", "dataProvider").rows()
     assert len(kept) == len(set(kept)) == 96
+
+
+# --- publications as of an instant, ids, margins
+
+AHEAD, WEEKLY = get("bmrs_indicated_day_ahead"), get("bmrs_margin_weekly")
+
+
+def publication(at: str, **more: Any) -> dict[str, Any]:
+    row = dict.fromkeys(AHEAD.names) | {"boundary": "N", "startTime": "2024-01-04T00:00:00Z", "publishTime": at}
+    return {**row, "settlementDate": "2024-01-04", "settlementPeriod": 1, **more}
+
+
+def test_an_earlier_publication_that_is_still_in_force_is_another_steps() -> None:
+    """The newest publication as of 09:59:59 may be of 09:10, of 08:50 or of the day before: one step keeps each."""
+    step = plan(AHEAD, [JAN3])[19]
+    assert (step.start, step.end) == (datetime(2024, 1, 3, 9, 30, tzinfo=UTC), datetime(2024, 1, 3, 10, tzinfo=UTC))
+    for at, kept in (
+        ("2024-01-03T09:30:00Z", 1),
+        ("2024-01-03T09:59:59Z", 1),
+        ("2024-01-03T09:29:59Z", 0),
+        ("2024-01-03T08:50:00Z", 0),
+        ("2024-01-02T23:50:00Z", 0),
+        ("2023-12-01T00:00:00Z", 0),
+    ):
+        found = sort(AHEAD, step, [publication(at)])
+        assert (found.rows.height, found.outside, found.strays) == (kept, 1 - kept, 0), at
+
+
+@pytest.mark.parametrize("at", ["2024-01-03T10:00:00Z", "2024-01-03T10:10:00Z", "2026-01-01T00:00:00Z"])
+def test_a_publication_after_the_instant_asked_for_is_a_stray(at: str) -> None:
+    step = plan(AHEAD, [JAN3])[19]
+    assert sort(AHEAD, step, [publication("2024-01-03T09:40:00Z"), publication(at)]).strays == 1
+
+
+def test_a_bad_row_of_a_publication_in_force_is_reported_by_its_own_step_only() -> None:
+    bad = publication("2024-01-03T09:40:00Z", settlementPeriod="x")
+    steps = plan(AHEAD, [JAN3])
+    reported = [len(sort(AHEAD, step, [bad]).quarantined) for step in steps[19:24]]
+    assert reported == [1, 0, 0, 0, 0]
+
+
+@given(
+    st.lists(st.integers(-300, 1439), min_size=1, max_size=12),
+    st.sampled_from([date(2024, 1, 3), date(2024, 3, 31), date(2024, 10, 27)]),
+    st.sampled_from([timedelta(minutes=30), timedelta(hours=1), timedelta(days=1)]),
+)
+def test_of_what_the_steps_of_a_day_answer_each_publication_is_kept_once(
+    minutes: list[int], day: date, step: timedelta
+) -> None:
+    """As the API answers: the newest publication at the instant; of several in a step the newest only is seen."""
+    dataset = replace(AHEAD, endpoint=replace(AHEAD.endpoint, step=step))
+    start = day_bounds(day)[0]
+    published = sorted({start + timedelta(minutes=m) for m in minutes})
+    kept: list[datetime] = []
+    for asked in plan(dataset, [day]):
+        seen = [at for at in published if at < asked.end]
+        answer = [publication(seen[-1].strftime("%Y-%m-%dT%H:%M:%SZ"))] if seen else []
+        found = sort(dataset, asked, answer)
+        assert found.strays == 0
+        kept += found.rows["publishTime"].to_list()
+    due = []
+    for asked in plan(dataset, [day]):
+        inside = [at for at in published if asked.start <= at < asked.end]
+        due += inside[-1:]
+    assert kept == due
+
+
+def message(ident: int, at: str) -> dict[str, Any]:
+    return {"mrid": f"M-{ident}", "revisionNumber": 1, "publishTime": at, "createdTime": at, "id": str(ident)}
+
+
+def test_a_message_belongs_to_the_day_of_its_list() -> None:
+    remit = get("remit_messages")
+    rows = [
+        message(7, "2024-01-03T00:00:00Z"),
+        message(8, "2024-01-03T23:59:59Z"),
+        message(9, "2024-01-04T00:00:00Z"),
+    ]
+    (asked,) = plan(remit, [JAN3], ids={JAN3: ["7", "8", "9"]})
+    found = sort(remit, asked, rows)
+    assert found.rows["mrid"].to_list() == ["M-7", "M-8"]
+    assert (found.outside, found.strays) == (0, 0), "an answer by id has no window"
+    ((day, reason, record),) = found.quarantined
+    assert (day, json.loads(record)["mrid"]) == (JAN3, "M-9")
+    assert reason == (
+        "publishTime is of 2024-01-04, but the list of its id is of 2024-01-03: the row belongs to two days"
+    )
+
+
+def test_revisions_of_a_listed_message_are_kept_whenever_they_were_published() -> None:
+    revisions = get("remit_revisions")
+    (asked, _) = plan(revisions, [JAN3], ids={JAN3: ["7", "8"]})
+    rows = [{"id": 7, "mrid": "M", "publishTime": at} for at in ("2017-06-01T00:00:00Z", "2024-01-03T10:00:00Z")]
+    assert sort(revisions, asked, rows).rows.height == 2
+
+
+def test_what_two_windows_with_margins_both_answer_is_kept_by_both() -> None:
+    """Which time selects is not settled: a row may be answered by one window of its day, the other, or both."""
+    soso = get("bmrs_soso_series")
+    row = {
+        "contractIdentification": "EG_1",
+        "tradeQuantity": 25.0,
+        "tradePrice": 30.4,
+        "settlementDate": "2024-01-03",
+    }
+    first, second = plan(soso, [JAN3])
+    shared = [row | {"startTime": "2024-01-03T21:00:00Z"}]
+    assert sort(soso, first, shared).rows.height == sort(soso, second, shared).rows.height == 1
+    before = [row | {"startTime": "2024-01-02T22:00:00Z", "settlementDate": "2024-01-02"}]
+    assert (sort(soso, first, before).rows.height, sort(soso, first, before).outside) == (0, 1)
+    beyond = [row | {"startTime": "2024-01-02T17:00:00Z", "settlementDate": "2024-01-02"}]
+    assert sort(soso, first, beyond).strays == 1
+
+
+def test_dates_within_the_margin_are_outside_and_beyond_it_strays() -> None:
+    watl = get("bmrs_watl_series")
+    rows = [{"publishTime": "2024-01-01T09:00:00Z", "forecastDate": d, "forecastWeek": 1} for d in ("2024-01-03",)]
+    asked = window(watl, JAN3)
+    assert sort(watl, asked, rows).rows.height == 1
+    for day, strays in (("2024-01-02", 0), ("2024-01-04", 0), ("2024-01-09", 1), ("2023-12-30", 1)):
+        found = sort(watl, asked, [*rows, rows[0] | {"forecastDate": day}])
+        assert (found.strays, found.outside) == (strays, 1 - strays), day
