@@ -86,15 +86,15 @@ def _load(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset,
         if isinstance(told, Report):
             _summarise(context, dataset, told, time.monotonic() - began)
         elif told.ok:
-            context.log_event(_materialised(dataset, told, time.monotonic() - began))
+            context.log_event(materialised(dataset, told, time.monotonic() - began))
         else:
             failed.append(told)
             context.log.warning(f"{dataset.table} {told.day}: {told.outcome}: {told.message}")
     return sorted(failed, key=lambda o: o.day)
 
 
-def _materialised(dataset: Dataset, outcome: Outcome, seconds: float) -> dg.AssetMaterialization:
-    """seconds: from the start of this table's load in the run until the day was safe on disk."""
+def materialised(dataset: Dataset, outcome: Outcome, seconds: float | None = None) -> dg.AssetMaterialization:
+    """The event of a stored day. seconds: from the start of its table's load in the run until it was safe on disk."""
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": outcome.rows,
         "outcome": outcome.outcome,
@@ -104,7 +104,7 @@ def _materialised(dataset: Dataset, outcome: Outcome, seconds: float) -> dg.Asse
         "quarantined": outcome.quarantined,
         "requests": outcome.requests,
         "bytes": outcome.bytes,
-        "seconds": round(seconds, 3),
+        **({} if seconds is None else {"seconds": round(seconds, 3)}),
         "source": str(outcome.extra.get("source", "REST")),
     }
     for name, value in (("first time", outcome.first_time), ("last time", outcome.last_time)):
