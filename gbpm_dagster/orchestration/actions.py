@@ -30,6 +30,7 @@ from gbpm_dagster.orchestration.internal import days_in_flight
 from gbpm_dagster.orchestration.launch import Launched
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.orchestration.settlement import plan_refetches, reason_of
+from gbpm_dagster.orchestration.telling import tell
 from gbpm_dagster.quality.checks import CheckResult
 from gbpm_dagster.quality.runs import Refetch
 from gbpm_dagster.quality.witness import TABLE as COUNTS
@@ -59,6 +60,8 @@ def backfill(
         raise UsageError("say which days: --from and --to, or --missing for all that are not there")
     work = {t: _fails(runtime, DATASETS[t], d) if missing else d for t, d in days.items()}
     with open_instance(runtime.settings) as instance:
+        fail_orphans(instance)
+        tell(instance, runtime, datasets)
         done = _launch(runtime, instance, work, "backfill", quiet)
     notes = [f"{table}: no day of that range is wanted in this home" for table, asked in days.items() if not asked]
     notes += _uncounted(runtime, days)
@@ -135,6 +138,7 @@ def check(names: Sequence[str], first: str | None, last: str | None) -> list[Che
     in_part = bool(first or last)
     results = runtime.checks(datasets, days=lambda d: days[d.table], anew=in_part)
     with open_instance(runtime.settings) as instance:
+        tell(instance, runtime, datasets)
         store(instance, [_in_part(instance, r, days[r.table]) if in_part else r for r in results])
     return results
 
@@ -159,6 +163,7 @@ def heal(*, quiet: bool = False) -> dict[str, Any]:
     failed = {table: list(r.missing) for table, r in before.items() if r.missing}
     with open_instance(runtime.settings) as instance:
         fail_orphans(instance)
+        tell(instance, runtime, runtime.datasets)
         decision = plan_healing(runtime, failed, days_in_flight(instance))
         done = _launch(runtime, instance, decision.launch, "heal", quiet)
         again = runtime.checks([DATASETS[t] for t in failed], which=("gaps",)) if decision.launch else []

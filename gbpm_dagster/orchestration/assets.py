@@ -88,7 +88,7 @@ def _load(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset,
             _summarise(context, dataset, told, time.monotonic() - began)
             continue
         seconds = time.monotonic() - began
-        log_materialized(context.op_execution_context, [_materialised(dataset, o, seconds) for o in told if o.ok])
+        log_materialized(context.op_execution_context, [materialised(dataset, o, seconds) for o in told if o.ok])
         for outcome in told:
             if not outcome.ok:
                 failed.append(outcome)
@@ -96,8 +96,8 @@ def _load(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset,
     return sorted(failed, key=lambda o: o.day)
 
 
-def _materialised(dataset: Dataset, outcome: Outcome, seconds: float) -> dg.AssetMaterialization:
-    """seconds: from the start of this table's load in the run until the day was safe on disk."""
+def materialised(dataset: Dataset, outcome: Outcome, seconds: float | None = None) -> dg.AssetMaterialization:
+    """The event of a stored day. seconds: from the start of its table's load in the run until it was safe on disk."""
     metadata: dict[str, Any] = {
         "dagster/partition_row_count": outcome.rows,
         "outcome": outcome.outcome,
@@ -107,7 +107,7 @@ def _materialised(dataset: Dataset, outcome: Outcome, seconds: float) -> dg.Asse
         "quarantined": outcome.quarantined,
         "requests": outcome.requests,
         "bytes": outcome.bytes,
-        "seconds": round(seconds, 3),
+        **({} if seconds is None else {"seconds": round(seconds, 3)}),
         "source": str(outcome.extra.get("source", "REST")),
     }
     for name, value in (("first time", outcome.first_time), ("last time", outcome.last_time)):

@@ -16,6 +16,8 @@ from gbpm_dagster.orchestration.checks import store
 from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
 from gbpm_dagster.orchestration.settlement import ASSET_JOB, build_runs_schedule
+from gbpm_dagster.orchestration.telling import tell
+from gbpm_dagster.quality.result import GAPS
 
 
 def _check_job(name: str, which: Sequence[str], description: str) -> dg.JobDefinition:
@@ -29,6 +31,9 @@ def _check_job(name: str, which: Sequence[str], description: str) -> dg.JobDefin
         runtime: Runtime = context.resources.gbpm
         results = runtime.checks(which=which)
         store(context.instance, results)
+        if GAPS in which:
+            told = tell(context.instance, runtime, runtime.datasets)
+            context.log.info(f"{told} stored days that Dagster did not know")
         failed = [r for r in results if not r.passed]
         for result in failed:
             context.log.warning(f"{result.table} {result.check}: {result.summary}")

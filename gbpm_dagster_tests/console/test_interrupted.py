@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from gbpm_dagster.orchestration.instance import open_instance
@@ -22,6 +23,7 @@ from gbpm_dagster_tests.console.faults import FaultySource
 
 TABLES = ("bmrs_mid", "bmrs_indo", "bmrs_itsdo")
 REQUESTS = 1 + 7 + 7
+DAYS = [f"2024-01-0{n}" for n in range(1, 8)]
 KILLS = 2
 
 
@@ -88,6 +90,8 @@ def test_kill_9_at_any_moment_loses_nothing_that_missing_does_not_bring(
     with open_instance(gbpm.runtime().settings) as instance:
         assert {r.status.value for r in instance.get_runs()} <= {"SUCCESS", "FAILURE"}
         assert {instance.get_run_by_id(r).status.value for r in orphans} <= {"FAILURE"}  # type: ignore[union-attr]
+        for table in TABLES:  # also of a day stored by a process that was killed before its event
+            assert sorted(instance.get_materialized_partitions(dg.AssetKey(table))) == DAYS
 
 
 # --- a full disk
