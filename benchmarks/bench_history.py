@@ -45,9 +45,9 @@ class Case:
 CASES = (
     Case("bmrs_bod", 1, 2.5, 12),
     Case("bmrs_mid", 1400, 1.7, 10),
-    Case("bmrs_costs", 350, 1.7, 10),
-    Case("bmrs_freq", 60, 1.7, 10),
-    Case("bmrs_fuelinst", 60, 1.7, 10),
+    Case("bmrs_costs", 200, 1.7, 10),
+    Case("bmrs_freq", 40, 1.7, 10),
+    Case("bmrs_fuelinst", 40, 1.7, 10),
 )
 SMALLEST = (Case("bmrs_mid", 2, 1.7, 10),)
 
