@@ -78,31 +78,36 @@ class Reader:
         self._waiting.append(mine)
         self._weight += reply.weight
         if not self._working or (len(self._working) < READERS and self._weight > ALL_READERS_FROM):
-            task = asyncio.create_task(self._work())
-            self._working.add(task)
-            task.add_done_callback(self._working.discard)
+            self._working.add(asyncio.create_task(self._work()))
         return await mine.done
 
     async def _work(self) -> None:
-        while self._waiting:
-            group = self._next()
-            try:
-                found = await asyncio.to_thread(read_together, [(w.dataset, w.window, w.reply) for w in group])
-            except BaseException as error:
-                for waiting in group:
-                    if not waiting.done.done():
-                        waiting.done.set_exception(error)
-                raise
-            finally:
-                self._weight -= sum(w.reply.weight for w in group)
-                self._emptied.set()
-            for waiting, one in zip(group, found, strict=True):
-                if waiting.done.done():  # whoever asked was cancelled
-                    continue
-                if isinstance(one, Read):
-                    waiting.done.set_result(one)
-                else:
-                    waiting.done.set_exception(one)
+        try:
+            while self._waiting:
+                await self._read(self._next())
+        finally:
+            # Here and not in a callback of the task, which runs later: an answer that comes in between would wait for
+            # a reader that has gone.
+            task = asyncio.current_task()
+            assert task is not None
+            self._working.discard(task)
+
+    async def _read(self, group: list[_Waiting]) -> None:
+        found: Sequence[Read | BaseException]
+        try:
+            found = await asyncio.to_thread(read_together, [(w.dataset, w.window, w.reply) for w in group])
+        except Exception as error:  # noqa: BLE001 - told to each who waits for it; the others are read all the same
+            found = [error] * len(group)
+        finally:
+            self._weight -= sum(w.reply.weight for w in group)
+            self._emptied.set()
+        for waiting, one in zip(group, found, strict=True):
+            if waiting.done.done():  # whoever asked was cancelled
+                continue
+            if isinstance(one, Read):
+                waiting.done.set_result(one)
+            else:
+                waiting.done.set_exception(one)
 
     def _next(self) -> list[_Waiting]:
         group = [self._waiting.popleft()]

@@ -113,13 +113,14 @@ class Bench:
     def lake(self, table: str) -> Lake:
         return Lake(self.folder / ("remit" if table.startswith("remit_") else table))
 
-    def ingest(self, dataset: Dataset, days: Sequence[date], caps: str = "caps") -> Report:
+    def ingest(self, dataset: Dataset, days: Sequence[date], caps: str = "caps", concurrency: int = 4) -> Report:
         return ingest(
             dataset,
             days,
             source=self.source,
             warehouse=self.lake(dataset.table),
             caps=CapStore(self.folder / f"{caps}.json"),
+            concurrency=concurrency,
             run_id="contract",
             reason="test",
         )

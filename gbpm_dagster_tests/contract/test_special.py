@@ -115,7 +115,8 @@ def test_of_a_day_whose_answer_holds_another_days_rows_nothing_is_stored(tables:
     if table == "bmrs_triad_peaks":
         wrong = [wrong[0].but(settlementDate="2022-12-12")]
     loaded.holding.astray = wrong
-    outcomes = tables.ingest(loaded.dataset, [days.stray, days.stray + 10 * DAY]).outcomes
+    # One at a time, so that the first request to arrive, which is answered wrongly, is that of the first day.
+    outcomes = tables.ingest(loaded.dataset, [days.stray, days.stray + 10 * DAY], concurrency=1).outcomes
     outcome = outcomes[days.stray]
     assert (outcome.outcome, outcome.error_class) == ("failed", "permanent")
     assert f"{table}, " in outcome.message and "lie outside the window asked for" in outcome.message
