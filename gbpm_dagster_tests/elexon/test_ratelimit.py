@@ -76,6 +76,19 @@ def test_two_limits_of_one_host_share_and_other_hosts_do_not(tmp_path: Path) -> 
     assert state_file("http://127.0.0.1:1/x", tmp_path) != state_file("http://127.0.0.1:2/x", tmp_path)
 
 
+def test_a_path_has_a_limit_of_its_own_beside_its_hosts(tmp_path: Path) -> None:
+    """100 a minute is one each 0.6 s; other paths of the host, and the host's own limit, do not wait for it."""
+    clock = Clock()
+    own = RateLimit(BASE, 100 / 60, tmp_path, path="/datasets/UOU2T3YW", clock=clock, sleep=clock.sleep)
+    begun = clock.now
+    assert [at - begun for at in sent(own, clock, 4)] == pytest.approx([0, 0.6, 1.2, 1.8])
+    assert limit(tmp_path, clock).reserve(1) == [clock.now], "nothing was taken from the host's"
+    files = {state_file(BASE, tmp_path, path) for path in ("", "/datasets/UOU2T3YW", "/datasets/UOU2T14D")}
+    assert len(files) == 3
+    elsewhere = RateLimit("https://EXAMPLE.test/other", 100 / 60, tmp_path, path="/datasets/UOU2T3YW", clock=clock)
+    assert elsewhere.reserve(1) == pytest.approx([clock.now + 0.6]), "another process shares it, by host and path"
+
+
 def test_the_file_is_read_anew_each_time_and_batches_save_reads_only_at_high_rates(tmp_path: Path) -> None:
     clock = Clock()
     slow, fast = limit(tmp_path, clock), limit(tmp_path, clock, 1000.0, base="http://fast.test")

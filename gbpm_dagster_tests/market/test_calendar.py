@@ -23,6 +23,7 @@ from gbpm_dagster.market.calendar import (
     sp_bounds,
     sp_of,
     sp_range,
+    triad_season,
 )
 from gbpm_dagster_tests.examples import example, instant
 
@@ -157,3 +158,28 @@ def test_naive_instants_are_refused(call: Callable[[datetime], object]) -> None:
 def test_days() -> None:
     assert days(date(2024, 2, 28), date(2024, 3, 1)) == [date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1)]
     assert days(date(2024, 1, 2), date(2024, 1, 1)) == []
+
+
+@pytest.mark.parametrize(
+    ("day", "season"),
+    [
+        ("2023-10-31", None),
+        ("2023-11-01", 2023),
+        ("2023-12-31", 2023),
+        ("2024-01-01", 2023),
+        ("2024-02-29", 2023),  # a leap day is in season
+        ("2024-03-01", None),
+        ("2024-11-01", 2024),
+        ("2024-07-01", None),
+    ],
+)
+def test_a_triad_season_runs_from_november_to_the_end_of_february(day: str, season: int | None) -> None:
+    """The document: "a year indicating the Triad season starting on 1 November of the given year"."""
+    assert triad_season(date.fromisoformat(day)) == season
+
+
+@given(DAYS)
+def test_a_season_has_each_of_its_days_and_no_others(day: date) -> None:
+    season = triad_season(day)
+    seasons = [y for y in range(2013, 2037) if date(y, 11, 1) <= day < date(y + 1, 3, 1)]
+    assert ([season] if season is not None else []) == seasons

@@ -407,6 +407,22 @@ def test_an_empty_table_fails_and_a_table_out_of_scope_does_not() -> None:
     assert check_freshness(Memory(), FREQ, NOON, [], False).passed
 
 
+@pytest.mark.parametrize("table", ["bmrs_triad_peaks", "bmrs_yafm", "bmrs_generation_current"])
+def test_where_no_age_is_too_old_freshness_passes_and_says_so(table: str) -> None:
+    """domain.md 8.3 has no line for values that never change or come once a year: an empty table is none either."""
+    dataset = DATASETS[table]
+    assert not dataset.freshness.judged
+    result = check_freshness(Memory(), dataset, NOON, [DAY], False)
+    assert (result.passed, result.summary) == (True, "nothing says when its next value is due")
+
+
+def test_freshness_is_judged_where_there_is_a_limit() -> None:
+    assert {d.table for d in DATASETS.values() if not d.freshness.judged} == {
+        d.table for d in DATASETS.values() if d.freshness.rule == "none"
+    }
+    assert FREQ.freshness.judged and UNITS.freshness.judged and REMIT.freshness.judged
+
+
 def test_a_snapshot_is_as_old_as_its_last_answer() -> None:
     memory = stored(UNITS, [{"elexonBmUnit": "T_A", "_day": DAY}])
     assert check_freshness(memory, UNITS, FETCHED, [date(2024, 1, 5)], False).passed

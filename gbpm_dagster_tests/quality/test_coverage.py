@@ -124,6 +124,58 @@ def test_events_answered_in_part_are_not_complete() -> None:
     assert one(BOALF, DAY, held, attempts(), LATER)["state"] == "missing"
 
 
+@pytest.mark.parametrize("day", [DAY, SHORT, LONG])
+@pytest.mark.parametrize("table", ["bmrs_ndfd", "bmrs_temp", "bmrs_agpt", "bmrs_indgen"])
+def test_a_day_of_publications_is_complete_with_one_row(table: str, day: date) -> None:
+    dataset = DATASETS[table]
+    ended = day_bounds(day)[1]
+    row = one(dataset, day, evidence(answer(dataset, day, ended, rows=1)), attempts(), ended + timedelta(days=400))
+    assert (row["state"], row["expected_slots"], row["complete_slots"], row["rows"]) == ("complete", 1, 1, 1)
+    assert (row["missing_slots"], row["reason"]) == ([], "answered, 1 rows")
+
+
+@pytest.mark.parametrize("day", [DAY, SHORT, LONG])
+def test_a_day_without_a_publication_goes_from_not_due_to_missing(day: date) -> None:
+    """domain.md 2.3: due at the end of the slot and the lag; late after the grace; missing after that."""
+    dataset = DATASETS["bmrs_indod"]
+    end, lag = day_bounds(day)[1], dataset.lag
+    second = timedelta(seconds=1)
+    moments = [
+        (end + lag.lag - second, "not_due"),
+        (end + lag.lag, "due"),
+        (end + lag.lag + lag.grace - second, "due"),
+        (end + lag.lag + lag.grace, "late"),
+        (end + lag.lag + lag.missing - second, "late"),
+        (end + lag.lag + lag.missing, "missing"),
+    ]
+    held = evidence(answer(dataset, day, end, rows=0))
+    for now, state in moments:
+        for known, said in (
+            (evidence(), "not due yet" if state == "not_due" else "never asked"),
+            (held, "answered, empty"),
+        ):
+            row = one(dataset, day, known, attempts(), now)
+            assert (row["state"], row["reason"], row["complete_slots"]) == (state, said, 0), now
+            assert row["missing_slots"] == ([day.isoformat()] if state in ("late", "missing") else []), (
+                "the date alone"
+            )
+
+
+def test_a_day_of_publications_that_stays_empty_is_missing_at_the_source() -> None:
+    dataset = DATASETS["bmrs_ndfd"]
+    gone = day_bounds(DAY)[1] + dataset.lag.lag + dataset.lag.missing
+    held = [answer(dataset, DAY, gone, rows=0), answer(dataset, DAY + timedelta(days=1), gone, rows=5)]
+    hours = [timedelta(), timedelta(hours=24)]
+    tries = attempts(*(attempt(dataset, DAY, gone + h, "empty") for h in hours))
+    row = one(dataset, DAY, evidence(*held), tries, gone + timedelta(days=2))
+    assert (row["state"], row["missing_slots"]) == ("missing_at_source", ["2024-01-03"])
+    assert row["reason"].startswith("the source has nothing: answered, empty, twice at least 24 hours apart")
+    alone = one(dataset, DAY, evidence(held[0]), tries, gone + timedelta(days=2))
+    assert alone["state"] == "missing", "no neighbour answers: the source may be down"
+    early = attempts(*(attempt(dataset, DAY, gone + h, "empty") for h in (timedelta(), timedelta(hours=23))))
+    assert one(dataset, DAY, evidence(*held), early, gone + timedelta(days=2))["state"] == "missing"
+
+
 def test_snapshots() -> None:
     taken = utc("2024-01-03 02:00")
     held = evidence(answer(UNITS, DAY, taken, rows=3000))

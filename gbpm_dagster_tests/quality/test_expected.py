@@ -96,3 +96,9 @@ def test_slots_of_a_day_of_publication_are_those_that_end_in_it(day: date) -> No
 def test_a_day_before_every_member_expects_nothing() -> None:
     late = replace(MID.completeness, members=tuple(replace(m, first_day=TODAY) for m in MID.completeness.members))
     assert expected_slots(replace(MID, completeness=late), [TODAY - timedelta(days=1)]).is_empty()
+
+
+@given(st.lists(st.dates(date(2016, 1, 1), date(2034, 12, 1)), min_size=1, max_size=5, unique=True))
+def test_a_day_of_publications_is_one_slot_that_ends_with_it(wanted: list[date]) -> None:
+    found = expected_slots(DATASETS["bmrs_ndfd"], sorted(wanted))
+    assert found.rows() == [(day, day, 0, day_bounds(day)[1], 1) for day in sorted(wanted)]

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from gbpm_dagster.catalogue.model import Column, Kind
+from gbpm_dagster.catalogue.registry import DATASETS
 from gbpm_dagster.warehouse import delta, facts
 from gbpm_dagster.warehouse.lake import Lake
 from gbpm_dagster.warehouse.protocol import (
@@ -268,6 +269,25 @@ def test_a_snapshot_is_a_day_and_may_shrink_by_five_per_cent(tmp_path: Path) -> 
     (confirmed,) = lake.replace(BMUNITS, [answer(units(89), days[3], later(72))])
     assert confirmed.outcome == "written", "the next day's list is the second answer"
     assert lake.read(BMUNITS).group_by("_day").len().sort("_day")["len"].to_list() == [100, 95, 89]
+
+
+def test_a_list_that_is_asked_by_each_days_ids_is_not_measured_by_the_day_before(tmp_path: Path) -> None:
+    """Messages of a day have nothing to do with those of the day before; the day itself may still not shrink."""
+    revisions = DATASETS["remit_revisions"]
+    lake = Lake(tmp_path)
+
+    def listed(n: int) -> pl.DataFrame:
+        return frame(revisions, [{"id": i, "mrid": f"M-{i}", "publishTime": T0} for i in range(n)])
+
+    first, second = DAY, DAY + timedelta(1)
+    assert lake.replace(revisions, [answer(listed(100), first)])[0].outcome == "written"
+    assert lake.replace(revisions, [answer(listed(3), second, later(24))])[0].outcome == "written"
+    assert lake.replace(revisions, [answer(listed(0), second + timedelta(1), later(48))])[0].outcome == "empty"
+    (held,) = lake.replace(revisions, [answer(listed(2), second, later(25))])
+    assert (held.outcome, held.rows) == ("held", 3)
+    assert "fewer than the 3 of the stored partition" in held.message
+    assert lake.replace(revisions, [answer(listed(2), second, later(26))])[0].rows == 2
+    assert lake.replace(revisions, [answer(listed(4), second, later(27))])[0].rows == 4
 
 
 def test_null_keys_of_a_snapshot_compare_equal(tmp_path: Path) -> None:
