@@ -44,6 +44,8 @@ def wrong(url: str) -> str:
         return "has an @ after its host; / ? # @ in a name or password are written %2F %3F %23 %40"
     if "?" in url or "#" in url:
         return "must end with its path: no ? and no #"
+    if ":" in (login(url) or ("",))[0]:
+        return "has a name with a colon, which basic authentication cannot send"
     if not _HOST.fullmatch(host) or re.search(r"[\s\x00-\x1f\x7f]", url):
         return "must name a host, without blanks"
     return ""

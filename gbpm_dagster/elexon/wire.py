@@ -21,6 +21,8 @@ import certifi
 import httpx
 from yarl import URL
 
+from gbpm_dagster.elexon import address
+
 GZIP_OR_ZLIB, RAW_DEFLATE = 47, -15
 """Window sizes by which zlib knows the form: gzip and zlib by their headers, or deflate without one."""
 
@@ -90,11 +92,14 @@ class Wire:
 
     async def __aenter__(self) -> Wire:
         secure = self._base_url.startswith("https:")
+        proxy = _proxy(self._base_url)
         self._session = aiohttp.ClientSession(
-            auth=aiohttp.BasicAuth(*self._login, encoding="utf-8") if self._login else None,
+            auth=_basic(self._login),
             headers=self._headers,
             auto_decompress=False,
-            proxy=_proxy(self._base_url),
+            # Without its login: aiohttp prints the address of a proxy that refuses.
+            proxy=address.printable(proxy) if proxy else None,
+            proxy_auth=_basic(address.login(proxy)) if proxy else None,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             connector=aiohttp.TCPConnector(
@@ -121,6 +126,10 @@ class Wire:
             raise WireError(_reason(error), connected=False) from error
         except (aiohttp.ClientError, OSError) as error:
             raise WireError(_reason(error), connected=True) from error
+
+
+def _basic(login: tuple[str, str] | None) -> aiohttp.BasicAuth | None:
+    return aiohttp.BasicAuth(*login, encoding="utf-8") if login else None
 
 
 @cache

@@ -57,7 +57,7 @@ def test_the_login_goes_to_the_source_and_nowhere_else(
     assert all(source.base_url in why for day, why in reasons.items() if day != "2024-01-01")
     assert "pointing to http://127.0.0.1:9/x." in reasons["2024-01-05"]
     assert gbpm.runtime().lake.evidence(["bmrs_indo"])["quarantined"].sum() == 1
-    assert "httpx" in {r.name for r in caplog.records}
+    assert "gbpm_dagster.elexon.source" in {r.name for r in caplog.records}
     assert leaks(gbpm, caplog.text, *(text for d in done for text in (d.out, d.err))) == []
 
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import logging
 import socket
+import traceback
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -38,7 +39,7 @@ def with_login(base_url: str) -> str:
 
 
 @given(
-    st.text(min_size=1),
+    st.text(st.characters(exclude_characters=":", codec="utf-8"), min_size=1),
     st.text(),
     st.sampled_from(["https://host.test/v1", "http://127.0.0.1:80", "http://[::1]:8/a/b"]),
 )
@@ -73,6 +74,7 @@ def test_a_password_that_is_not_escaped_is_not_printed_either(password: str, sch
         ("https:///v1", "name a host"),
         ("https://host test/v1", "without blanks"),
         ("https://[::1/v1", "host and port"),
+        (f"https://me%3Ahush:hush{AT}host.test/v1", "name with a colon"),
     ],
 )
 def test_what_is_no_base_address_is_refused_before_anything_is_asked(url: str, said: str, tmp_path: Path) -> None:
@@ -134,7 +136,6 @@ def test_a_good_answer_is_had_with_the_login_and_kept_without(
     assert batch.rows.height == 96
     assert server.headers[0]["authorization"] == f"Basic {TOKEN}"
     assert batch.url == server.base_url.removesuffix("/bmrs/api/v1") + server.asked[0]
-    assert f"HTTP Request: GET {batch.url}" in caplog.text  # httpx's own words
     _no_secret(batch.url, source.base_url, caplog.text, *(p.read_text() for p in tmp_path.rglob("*.json")))
 
 
@@ -151,6 +152,31 @@ def test_nobody_at_the_address_is_said_without_the_login(tmp_path: Path) -> None
             asyncio.run(run())
     assert f"no connection to {plain}" in str(caught.value)
     _no_secret(str(caught.value), repr(caught.value.__cause__))
+
+
+def test_a_proxy_that_refuses_is_named_without_its_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async def run() -> SourceError:
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+            plain = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+            monkeypatch.setenv("https_proxy", with_login(plain))
+            monkeypatch.setenv("no_proxy", "")
+            async with _source("https://host.test/v1", tmp_path) as source:
+                with pytest.raises(SourceError) as caught:
+                    await source.fetch(MID, plan(MID, [JAN3])[0])
+        return caught.value
+
+    error = asyncio.run(run())
+    assert seen and all(f"Proxy-Authorization: Basic {TOKEN}" in head for head in seen)
+    assert "407" in str(error)
+    _no_secret(str(error), str(error.__cause__), *traceback.format_exception(error))
 
 
 def test_settings_do_not_show_the_login() -> None:
