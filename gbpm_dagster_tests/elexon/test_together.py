@@ -207,6 +207,43 @@ def test_who_stops_waiting_does_not_stop_the_others(monkeypatch: pytest.MonkeyPa
     assert asyncio.run(run()).decoded.fetched == len(mid_day(windows[2].days[0]))
 
 
+def test_an_answer_that_comes_as_the_last_reader_goes_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It found a reader that had nothing left to do, and waited for it for ever: backfills hung now and then."""
+
+    async def at_once(function: Callable[..., Any], *arguments: Any) -> Any:
+        return function(*arguments)
+
+    monkeypatch.setattr(together.asyncio, "to_thread", at_once)
+    window = plan(MID, [FIRST])[0]
+
+    async def run() -> list[Read]:
+        reader = Reader()
+        # The first answer wakes this task in the step in which its reader ends.
+        return [await reader.read(MID, window, reply(body(mid_day(FIRST)))) for _ in range(3)]
+
+    found = asyncio.run(asyncio.wait_for(run(), 10))
+    assert [r.decoded.fetched for r in found] == [len(mid_day(FIRST))] * 3
+
+
+def test_a_fault_of_reading_is_told_to_those_it_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(asked: Any) -> Any:
+        raise RuntimeError("a fault of ours")
+
+    windows = [plan(MID, [FIRST + timedelta(n)])[0] for n in range(2)]
+
+    async def run() -> list[Any]:
+        reader = Reader()
+        monkeypatch.setattr(together, "read_together", broken)
+        asked = (reader.read(MID, w, reply(body(mid_day(w.days[0])))) for w in windows)
+        said = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 10)
+        monkeypatch.undo()
+        return [*said, await asyncio.wait_for(reader.read(MID, windows[0], reply(body(mid_day(FIRST)))), 10)]
+
+    *said, after = asyncio.run(run())
+    assert [str(error) for error in said] == ["a fault of ours"] * 2
+    assert isinstance(after, Read)
+
+
 def test_no_more_is_asked_for_while_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(together, "MOST_WAITING", 1000)
     window = plan(MID, [FIRST])[0]
