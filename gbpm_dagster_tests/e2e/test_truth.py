@@ -19,7 +19,6 @@ from gbpm_dagster.orchestration.runtime import Runtime
 from gbpm_dagster.quality.witness import TABLE as COUNTS
 from gbpm_dagster.settings import Settings
 from gbpm_dagster.warehouse.lake import Lake
-from gbpm_dagster.warehouse.protocol import Outcome
 from gbpm_dagster_tests.e2e.faulty import HARMFUL, HARMLESS, TRANSPORT
 from gbpm_dagster_tests.e2e.standin import StandIn, absent, running
 from gbpm_dagster_tests.e2e.truth import BAD, DayResult, Verdict, compare, stored_tuples, true_rows, true_tuples
@@ -86,7 +85,8 @@ class Home:
         for table in tables:
             asked = list(self._not_complete(runtime, table, wanted)) if missing else wanted
             told = runtime.load(get(table), asked, run_id="r", reason="test") if asked else ()
-            failed[table] = {o.day: o.message for o in told if isinstance(o, Outcome) and not o.ok}
+            outcomes = [o for part in told if isinstance(part, list) for o in part]
+            failed[table] = {o.day: o.message for o in outcomes if not o.ok}
         return {table: {**self._not_complete(runtime, table, wanted), **failed[table]} for table in tables}
 
     @staticmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +16,6 @@ import pytest
 from gbpm_dagster import __version__
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.catalogue.registry import get
-from gbpm_dagster.elexon import source as source_module
 from gbpm_dagster.elexon.errors import (
     BadAnswer,
     RequestRefused,
@@ -105,24 +103,6 @@ def test_a_good_answer_is_asked_for_once_and_accounted_for(make: Made) -> None:
     assert urls == [batch.url] == [server.base_url.removesuffix("/bmrs/api/v1") + server.asked[0]]
     assert server.headers[0]["user-agent"] == f"gbpm_dagster/{__version__}"
     assert "gzip" in server.headers[0]["accept-encoding"]
-
-
-def test_certificates_are_read_once_however_many_sources_are_opened(
-    make: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A backfill of 151 tables opens as many sources; each read took 30 to 100 ms of the event loop."""
-    read: list[ssl.SSLContext] = []
-
-    def context() -> ssl.SSLContext:
-        read.append(ssl.create_default_context())
-        return read[-1]
-
-    source_module._certificates.cache_clear()
-    monkeypatch.setattr("httpx.create_ssl_context", context)
-    for _ in range(3):
-        assert fetch(make, GOOD)[0].rows.height == 96
-    assert len(read) == 1
-    source_module._certificates.cache_clear()
 
 
 def test_gzip_is_unpacked(make: Made) -> None:
