@@ -27,6 +27,8 @@ COVERAGE_SCHEMA: dict[str, Any] = {
     "rows": pl.Int64,  # rows the partition holds
     "expected_slots": pl.Int32,  # settlement periods; 1 for events and snapshots
     "complete_slots": pl.Int32,
+    "due": pl.Int64,  # what is due by now: rows that the due periods must have, windows of events, 1 list
+    "there": pl.Int64,  # of these there, none counted beyond what its period must have (`completeness`)
     "missing_slots": pl.List(pl.String),  # 'YYYY-MM-DD/SP': late, missing or missing at the source; the first 60
     "reason": pl.String,
     "witness": pl.String,  # agrees, short, more: rows against Elexon's own count (`witness`); null: not judged
@@ -43,6 +45,7 @@ _RANK = {state: i for i, state in enumerate(WORST_FIRST)}
 _COMPLETE, _MISSING, _LOST = _RANK[State.COMPLETE], _RANK[State.MISSING], _RANK[State.MISSING_AT_SOURCE]
 _FAILING = (_MISSING, _RANK[State.LATE])
 _LISTED = (*_FAILING, _LOST)
+_WAITING = (_RANK[State.DUE], _RANK[State.NOT_DUE])
 _STATE_OF = {i: state.value for i, state in enumerate(WORST_FIRST)}
 """States are small numbers, worst first, until the end: a table has tens of thousands of slots."""
 
@@ -194,9 +197,12 @@ def _by_periods(
     dataset: Dataset, wanted: Sequence[date], held: pl.DataFrame, tries: pl.DataFrame, now: datetime
 ) -> pl.DataFrame:
     slots = _slots(dataset, wanted, held, tries, now)
+    waiting = pl.col("rank").is_in(_WAITING)
     days = slots.group_by("day").agg(
         expected_slots=pl.len(),
         complete_slots=(pl.col("rank") == _COMPLETE).sum(),
+        due=pl.col("expected").filter(~waiting).sum(),
+        there=pl.min_horizontal("rows", "expected").filter(~waiting).sum(),
         worst=pl.col("rank").min(),
         failing=pl.col("rank").is_in(_FAILING).any(),
     )
@@ -221,18 +227,22 @@ def _by_periods(
     # A day on which no member is declared yet has no slots.
     return frame.with_columns(
         pl.col("state").fill_null(State.COMPLETE.value),
-        pl.col("expected_slots", "complete_slots").fill_null(0),
+        pl.col("expected_slots", "complete_slots", "due", "there").fill_null(0),
         pl.col("missing_slots", "gaps").fill_null([]),
     )
 
 
 def _one_slot(days: pl.DataFrame) -> pl.DataFrame:
-    """Coverage of days that are one slot each, from `rank`."""
+    """Coverage of days that are one slot each, from `rank` and the windows (or the list) `asked` and `answered`."""
+    complete, waiting = pl.col("rank") == _COMPLETE, pl.col("rank").is_in(_WAITING)
+    some = pl.min_horizontal("asked", "answered")
     return days.select(
         "day",
         state=pl.col("rank").replace_strict(_STATE_OF, return_dtype=pl.String),
         expected_slots=pl.lit(1),
-        complete_slots=(pl.col("rank") == _COMPLETE).cast(pl.Int32),
+        complete_slots=complete.cast(pl.Int32),
+        due=pl.when(~waiting).then("asked").otherwise(0),
+        there=pl.when(complete).then("asked").when(~waiting).then(some).otherwise(0),
         missing_slots=pl.lit([], dtype=pl.List(pl.String)),
         gaps=pl.lit(None),
     )
@@ -240,7 +250,8 @@ def _one_slot(days: pl.DataFrame) -> pl.DataFrame:
 
 def _by_windows(dataset: Dataset, wanted: Sequence[date], held: pl.DataFrame, now: datetime) -> pl.DataFrame:
     """Events: the day is the slot; answered in whole and not before its end it is complete, even without rows."""
-    whole = (pl.col("fetched_at") >= pl.col("end")) & (pl.col("windows_answered") >= pl.col("windows_asked"))
+    ended = (pl.col("fetched_at") >= pl.col("end")).fill_null(False)
+    whole = ended & (pl.col("windows_answered") >= pl.col("windows_asked"))
     return _one_slot(
         day_frame(wanted)
         .join(
@@ -250,7 +261,9 @@ def _by_windows(dataset: Dataset, wanted: Sequence[date], held: pl.DataFrame, no
             maintain_order="left",
         )
         .with_columns(
-            rank=pl.when(whole.fill_null(False)).then(_rank(State.COMPLETE)).otherwise(_waiting(dataset.lag, now))
+            rank=pl.when(whole.fill_null(False)).then(_rank(State.COMPLETE)).otherwise(_waiting(dataset.lag, now)),
+            asked=pl.max_horizontal(pl.col("windows_asked").fill_null(1), 1),
+            answered=pl.when(ended).then("windows_answered").otherwise(0).fill_null(0),
         )
     )
 
@@ -275,7 +288,9 @@ def _by_snapshot(dataset: Dataset, wanted: Sequence[date], held: pl.DataFrame, n
             .then(_rank(State.NOT_DUE))
             .when(pl.col("snapshot").is_null())
             .then(_rank(State.MISSING))
-            .otherwise(_waiting(dataset.lag, now))
+            .otherwise(_waiting(dataset.lag, now)),
+            asked=pl.lit(1),
+            answered=pl.lit(0),
         )
     )
 

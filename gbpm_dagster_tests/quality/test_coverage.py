@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gbpm_dagster.catalogue.model import Dataset, Member
 from gbpm_dagster.catalogue.registry import DATASETS
 from gbpm_dagster.market.calendar import day_bounds, days, periods_in_day, sp_add, sp_bounds
+from gbpm_dagster.quality.completeness import completeness_ratio, ratio_of
 from gbpm_dagster.quality.coverage import ANSWERED, COVERAGE_SCHEMA, coverage
 from gbpm_dagster.quality.expected import by_publication
 from gbpm_dagster.quality.states import State, day_state, slot_state
@@ -380,13 +381,13 @@ def test_a_day_of_forecasts_with_fewer_rows_than_all_around_it_is_doubtful() -> 
 
 def naive(
     dataset: Dataset, day: date, held: list[dict[str, Any]], tries: list[dict[str, Any]], now: datetime
-) -> tuple[str, int, list[str]]:
+) -> tuple[str, int, list[str], float | None]:
     asked = any(e["day"] == day for e in held)
     shift = -1 if by_publication(dataset) else 0
     slots = [sp_add(day, n, shift) for n in range(1, periods_in_day(day) + 1)]
     answers = [t["at"] for t in tries if t["day"] == day and t["outcome"] in ANSWERED]
     control = any(e["rows"] and abs((e["day"] - day).days) <= 7 for e in held)
-    states = []
+    states, counted = [], []
     for on, period in slots:
         rows = max(
             (
@@ -401,9 +402,10 @@ def naive(
         proof = answers if control else []
         end = sp_bounds(on, period)[1]
         states.append(slot_state(end, dataset.lag, rows if asked else 0, expected, now, proof))
+        counted.append((rows if asked else 0, expected, states[-1]))
     lost = (State.MISSING, State.LATE, State.MISSING_AT_SOURCE)
     missing = [f"{on}/{n}" for (on, n), state in zip(slots, states, strict=True) if state in lost]
-    return day_state(states), states.count(State.COMPLETE), missing
+    return day_state(states), states.count(State.COMPLETE), missing, ratio_of(counted)
 
 
 @st.composite
@@ -439,7 +441,8 @@ def test_frames_equal_the_naive_reading(
 ) -> None:
     dataset, wanted, held, tries, now = world
     frame = coverage(dataset, wanted, evidence(*held), attempts(*tries), now)
-    found = list(frame.select("state", "complete_slots", "missing_slots").iter_rows())
+    ratios = completeness_ratio(frame)["ratio"]
+    found = list(frame.select("state", "complete_slots", "missing_slots", ratios).iter_rows())
     assert found == [naive(dataset, d, held, tries, now) for d in wanted]
 
 
