@@ -16,10 +16,11 @@ import polars as pl
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from gbpm_dagster.warehouse import appending
 from gbpm_dagster.warehouse.protocol import WarehouseError
 
 Schema = Mapping[str, Any]
-_PROPERTIES = WriterProperties(compression="ZSTD", compression_level=3)
+_PROPERTIES = WriterProperties(compression="ZSTD", compression_level=appending.LEVEL)
 _CONFIGURATION = {"delta.checkpointInterval": "100", "delta.logRetentionDuration": "interval 7 days"}
 
 
@@ -171,6 +172,8 @@ class Table:
             if not rows.height:
                 if predicate:
                     table.delete(predicate)
+                return
+            if predicate is None and appending.append(table, data, self.partition):
                 return
             write_deltalake(
                 table, data, mode=mode, predicate=predicate, schema_mode="merge", writer_properties=_PROPERTIES
