@@ -336,7 +336,14 @@ def test_the_contract_lists_the_present_settings() -> None:
 
 def test_statements_in_the_pages_are_sql_over_tables_there_are() -> None:
     known = {*DATASETS, *(f"{table}_{what}" for table in DATASETS for what in ("vintages", "history"))}
-    known |= {"gbpm_evidence", "gbpm_attempts", "gbpm_quarantine", "gbpm_drift", "gbpm_settlement_runs"}
+    known |= {
+        "gbpm_evidence",
+        "gbpm_attempts",
+        "gbpm_quarantine",
+        "gbpm_drift",
+        "gbpm_settlement_runs",
+        "gbpm_known_gaps",
+    }
     seen = 0
     for page in sorted((ROOT / "docs").glob("*.md")):
         for quoted in re.findall(r'gbpm sql "((?:[^"\\]|\\.)*)"', page.read_text()):

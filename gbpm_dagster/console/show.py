@@ -33,6 +33,7 @@ STATE_STYLE = {
     "late": "yellow",
     "missing": "red",
     "missing_at_source": "magenta",
+    "excluded": "blue",
     "due": "cyan",
     "not_due": "dim",
 }

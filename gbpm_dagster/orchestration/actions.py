@@ -39,7 +39,7 @@ from gbpm_dagster.warehouse.protocol import Outcome
 
 __all__ = ["CannotWork", "backfill", "check", "fetch_runs", "heal", "status", "up"]
 
-STATES = ("complete", "partial", "late", "missing", "missing_at_source", "due", "not_due")
+STATES = ("complete", "partial", "late", "missing", "missing_at_source", "excluded", "due", "not_due")
 
 
 def backfill(

@@ -90,8 +90,9 @@ class Runtime:
 
         wanted = list(days) if days is not None else self.wanted(dataset)
         evidence, attempts = self.lake.evidence([dataset.table]), self.lake.attempts([dataset.table])
-        said = counts(self.lake, [dataset])
-        return coverage(dataset, wanted, evidence, attempts, self.settings.clock(), self.scope is not None, said)
+        said, register = counts(self.lake, [dataset]), self.lake.known_gaps([dataset.table])
+        now, recorded = self.settings.clock(), self.scope is not None
+        return coverage(dataset, wanted, evidence, attempts, now, recorded, said, register)
 
     @cached_property
     def published_runs(self) -> Published:

@@ -55,15 +55,16 @@ def run_checks(
     if unknown:
         raise ValueError(f"there is no check {unknown[0]!r}: the checks are {', '.join(ALL)}")
     tables = [d.table for d in datasets]
-    evidence = attempts = said = pl.DataFrame()
+    evidence = attempts = said = register = pl.DataFrame()
     if GAPS in which and tables:
         evidence, attempts = warehouse.evidence(tables), warehouse.attempts(tables)
-        said = counts(warehouse, datasets)
+        said, register = counts(warehouse, datasets), warehouse.known_gaps(tables)
     found: list[CheckResult] = []
     for dataset in datasets:
         days = wanted.get(dataset.table, ())
         if GAPS in which:
-            found.append(check_gaps(dataset, coverage(dataset, days, evidence, attempts, now, recorded, said)))
+            states = coverage(dataset, days, evidence, attempts, now, recorded, said, register)
+            found.append(check_gaps(dataset, states))
         readers: dict[str, Callable[[], CheckResult]] = {
             DUPLICATES: partial(check_duplicates, warehouse, dataset, days, judged, anew),
             VALIDITY: partial(check_validity, warehouse, dataset, days, recorded, judged, anew),

@@ -6,7 +6,7 @@ Belongs here: joining expected slots with evidence. Not here: rules for one slot
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -16,9 +16,10 @@ from gbpm_dagster.catalogue.model import Dataset, Lag, Rule
 from gbpm_dagster.quality.doubts import doubts
 from gbpm_dagster.quality.expected import WHOLE_DAY, by_publication, day_frame, expected_slots
 from gbpm_dagster.quality.reasons import reason
+from gbpm_dagster.quality.register import reopened, with_known
 from gbpm_dagster.quality.states import PROOF_SPAN, WORST_FIRST, State
 from gbpm_dagster.quality.witness import COUNTS_SCHEMA, compare
-from gbpm_dagster.warehouse.protocol import INSTANT
+from gbpm_dagster.warehouse.protocol import INSTANT, KNOWN_GAP_SCHEMA
 
 COVERAGE_SCHEMA: dict[str, Any] = {
     "table": pl.String,
@@ -33,6 +34,8 @@ COVERAGE_SCHEMA: dict[str, Any] = {
     "reason": pl.String,
     "witness": pl.String,  # agrees, short, more: rows against Elexon's own count (`witness`); null: not judged
     "last_attempt": INSTANT,
+    "known": pl.String,  # status of the strongest entry of the register (`register.Status`); null: none, or complete
+    "known_as": pl.String,  # 'ID: reason' of that entry
 }
 """One row a table and wanted day."""
 
@@ -58,13 +61,14 @@ def coverage(
     now: datetime,
     recorded: bool = False,
     said: pl.DataFrame | None = None,
+    register: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """State of each wanted day of one table: COVERAGE_SCHEMA, ascending by day (domain.md 2.3, decision 7).
 
     evidence, attempts: EVIDENCE_SCHEMA and ATTEMPT_SCHEMA rows, of this table or of many. Where a table is kept by
     publication they should reach beyond the last day asked: rows published late lie in later partitions.
     now: aware; ValueError if it is not. recorded: the home is about recordings, in which columns may be absent.
-    said: `witness.counts`, the source's own counts, if there are any.
+    said: `witness.counts`, the source's own counts, if there are any. register: KNOWN_GAP_SCHEMA, the known gaps.
     """
     if now.tzinfo is None:
         raise ValueError("coverage needs an aware `now`")
@@ -73,8 +77,10 @@ def coverage(
         return pl.DataFrame(schema=COVERAGE_SCHEMA)
     held = evidence.filter(pl.col("table") == dataset.table)
     tries = attempts.filter(pl.col("table") == dataset.table)
+    known = pl.DataFrame(schema=KNOWN_GAP_SCHEMA) if register is None else register
     if dataset.completeness.rule in (Rule.PERIODS, Rule.DAILY):
-        states = _by_periods(dataset, wanted, held, tries, now)
+        proofs = _still_counting(tries, reopened(known, dataset.table, wanted))
+        states = _by_periods(dataset, wanted, held, proofs, now)
     elif dataset.completeness.rule is Rule.EVENTS:
         states = _by_windows(dataset, wanted, held, now)
     else:
@@ -85,7 +91,17 @@ def coverage(
     states = _doubted(states, doubtful, held).join(
         judged.select("day", "witness"), on="day", how="left", maintain_order="left"
     )
-    return _described(dataset, states, held, tries)
+    described = _described(dataset, states, held, tries)
+    return with_known(described, known, dataset.table).select(pl.col(n).cast(t) for n, t in COVERAGE_SCHEMA.items())
+
+
+def _still_counting(tries: pl.DataFrame, reopened_at: Mapping[date, datetime]) -> pl.DataFrame:
+    """Without the tries before a person opened their day again."""
+    if not reopened_at:
+        return tries
+    since = pl.DataFrame(list(reopened_at.items()), schema={"day": pl.Date, "_since": INSTANT}, orient="row")
+    joined = tries.join(since, on="day", how="left", maintain_order="left")
+    return joined.filter(pl.col("_since").is_null() | (pl.col("at") > pl.col("_since"))).drop("_since")
 
 
 def _doubted(states: pl.DataFrame, doubtful: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
@@ -314,7 +330,7 @@ def _described(dataset: Dataset, states: pl.DataFrame, held: pl.DataFrame, tries
         rows=pl.col("held_rows").fill_null(0),
         reason=_reasons(dataset, frame),
         last_attempt=pl.coalesce("at", "fetched_at"),
-    ).select(pl.col(n).cast(t) for n, t in COVERAGE_SCHEMA.items())
+    )
 
 
 def _reasons(dataset: Dataset, frame: pl.DataFrame) -> pl.Series:

@@ -28,7 +28,11 @@ _BADNESS = {State.MISSING: 0, State.PARTIAL: 1, State.LATE: 2}
 
 
 def check_gaps(dataset: Dataset, coverage_frame: pl.DataFrame) -> CheckResult:
-    """Fails on partial, late and missing days; `missing` holds them, ascending. WARN if they are only late."""
+    """Fails on partial, late and missing days; `missing` holds them, ascending.
+
+    WARN if every one of them is only late, or known to the register (suspected, given up): `known` of the details
+    lists what is known, also of days that pass for it (excluded, missing at the source).
+    """
     if coverage_frame.is_empty():
         return nothing_to_check(dataset.table, GAPS, "no day of this table is wanted")
     states = dict(coverage_frame.group_by("state").len().iter_rows())
@@ -48,7 +52,11 @@ def check_gaps(dataset: Dataset, coverage_frame: pl.DataFrame) -> CheckResult:
     witness = _witness(coverage_frame)
     if witness:
         details["rows against data-status"] = witness
-    severity = WARN if days and set(bad["state"].to_list()) == {State.LATE.value} else ERROR
+    known = _known(coverage_frame)
+    if known:
+        details["known"] = known
+    unknown = bad.filter((pl.col("state") != State.LATE.value) & pl.col("known").is_null())
+    severity = WARN if days and unknown.is_empty() else ERROR
     return CheckResult(
         dataset.table, GAPS, not days, severity, _summary(states, complete, bad, thin), tuple(days), details
     )
@@ -83,19 +91,41 @@ def _summary(states: dict[str, int], complete: int, bad: pl.DataFrame, thin: lis
     if not bad.is_empty():
         first = bad.row(0, named=True)
         text += f"; first {first['day']}: {first['reason']}"
+        known = bad["known"].count()
+        if known:
+            text += f"; {'all' if known == len(bad) else f'{known:,} of them'} known to the register"
     if thin:
         text += f"; suspiciously few rows on {count(len(thin), 'day')}"
     return text
 
 
-def _ranges(bad: pl.DataFrame) -> list[dict[str, Any]]:
-    """Runs of consecutive days in one state, worst and longest first."""
+def _known(coverage_frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Runs of consecutive days of one entry of the register and one state, ascending; the first LISTED_DAYS."""
+    said = coverage_frame.drop_nulls("known")
     found = []
-    for state in _BADNESS:
-        rows = {r["day"]: r for r in bad.filter(pl.col("state") == state.value).iter_rows(named=True)}
+    for (status, entry, state), rows in said.group_by("known", "known_as", "state"):
+        found += [(a, b, status, entry, state) for a, b in day_ranges(rows["day"])]
+    return [
+        {
+            "from": first.isoformat(),
+            "to": last.isoformat(),
+            "days": (last - first).days + 1,
+            "status": status,
+            "state": state,
+            "entry": entry,
+        }
+        for first, last, status, entry, state in sorted(found)[:LISTED_DAYS]
+    ]
+
+
+def _ranges(bad: pl.DataFrame) -> list[dict[str, Any]]:
+    """Runs of consecutive days in one state (and of one known entry), worst and longest first."""
+    found = []
+    for (state, _), group in bad.group_by("state", "known_as"):
+        rows = {r["day"]: r for r in group.iter_rows(named=True)}
         for first, last in day_ranges(rows):
             length = (last - first).days + 1
-            found.append((_BADNESS[state], -length, first, last, state.value, rows[first]["reason"]))
+            found.append((_BADNESS[State(state)], -length, first, last, state, rows[first]["reason"]))
     return [
         {"from": first.isoformat(), "to": last.isoformat(), "days": -length, "state": state, "reason": why}
         for _, length, first, last, state, why in sorted(found)[:LISTED_DAYS]

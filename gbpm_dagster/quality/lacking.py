@@ -69,7 +69,8 @@ def lacking(
     if dataset.grain is Grain.SNAPSHOT or not wanted:
         return []
     evidence, attempts = warehouse.evidence([dataset.table]), warehouse.attempts([dataset.table])
-    states = coverage(dataset, wanted, evidence, attempts, now, recorded)
+    known = warehouse.known_gaps([dataset.table])
+    states = coverage(dataset, wanted, evidence, attempts, now, recorded, register=known)
     rows = states.filter(pl.col("state") != State.COMPLETE.value).select("day", "state", "reason")
     return [Lack(day, State(state), reason) for day, state, reason in rows.iter_rows()]
 

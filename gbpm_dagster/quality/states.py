@@ -13,7 +13,7 @@ from gbpm_dagster.catalogue.model import Lag
 
 
 class State(StrEnum):
-    """State of a slot; of a day also PARTIAL. Only MISSING, LATE and PARTIAL fail the gap check."""
+    """State of a slot; of a day also PARTIAL and EXCLUDED. Only MISSING, LATE and PARTIAL fail the gap check."""
 
     MISSING = "missing"
     LATE = "late"
@@ -22,6 +22,7 @@ class State(StrEnum):
     NOT_DUE = "not_due"
     COMPLETE = "complete"
     PARTIAL = "partial"
+    EXCLUDED = "excluded"  # it would fail, and a person does not want it (`register`)
 
 
 WORST_FIRST = (

@@ -23,7 +23,7 @@ from gbpm_dagster.warehouse import query as queries
 from gbpm_dagster.warehouse.conditions import Where
 from gbpm_dagster.warehouse.delta import Conflict, Table, explained
 from gbpm_dagster.warehouse.incoming import month_of
-from gbpm_dagster.warehouse.ledger import ATTEMPTS, DRIFT, EVIDENCE, QUARANTINE, SCHEMAS, Ledger
+from gbpm_dagster.warehouse.ledger import DRIFT, KNOWN_GAPS, QUARANTINE, SCHEMAS, Ledger
 from gbpm_dagster.warehouse.locks import lock
 from gbpm_dagster.warehouse.protocol import (
     DAY,
@@ -46,7 +46,7 @@ _TARGET_FILE = 64 << 20  # bytes; replacing a day of a big table rewrites the fi
 
 
 class Lake(Warehouse):
-    """Delta Lake under `root`: `<table>`, `<table>_vintages` and the four tables of the ledger.
+    """Delta Lake under `root`: `<table>`, `<table>_vintages` and the five tables of the ledger.
 
     calendar: makes the settlement runs SQL shows (views.CALENDAR_SCHEMA), called where a query needs them; without it
     the calendar is empty and no row has a run.
@@ -155,6 +155,14 @@ class Lake(Warehouse):
         """Rows of DRIFT_SCHEMA."""
         return self.ledger.aside(DRIFT, tables)
 
+    def known_gaps(self, tables: Collection[str] | None = None) -> pl.DataFrame:
+        """See Warehouse.known_gaps."""
+        return self.ledger.known_gaps(tables)
+
+    def put_known_gaps(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """See Warehouse.put_known_gaps; to write what depends on what is there: `ledger.change_known_gaps`."""
+        self.ledger.change_known_gaps(lambda _: rows)
+
     def sql(self, query: str, *, dialect: str = "duckdb") -> pl.DataFrame:
         """See Warehouse.sql."""
         return queries.run(query, dialect, self._sources(), self.root)
@@ -208,7 +216,7 @@ class Lake(Warehouse):
         return (vintage_table if name.endswith("_vintages") else data_table)(self.root, dataset)
 
     def _present(self, tables: Collection[str] | None) -> list[str]:
-        names = [n for t in self.datasets for n in (t, f"{t}_vintages")] + [EVIDENCE, ATTEMPTS, QUARANTINE, DRIFT]
+        names = [n for t in self.datasets for n in (t, f"{t}_vintages")] + list(SCHEMAS)
         there = [n for n in names if (self.root / n / "_delta_log").is_dir()]
         return there if tables is None else [n for n in there if n in set(tables)]
 
@@ -247,6 +255,7 @@ class Lake(Warehouse):
                 sources.setdefault(alias, table)
         for name, schema in SCHEMAS.items():
             sources[name] = self._source(name, schema, tuple(c for c in ("table", "day", "at") if c in schema))
+        sources[KNOWN_GAPS] = queries.Source(KNOWN_GAPS, SCHEMAS[KNOWN_GAPS], frame=self.known_gaps)
         sources[views.CALENDAR] = queries.Source(views.CALENDAR, views.CALENDAR_SCHEMA, frame=self._calendar)
         return sources
 

@@ -1,11 +1,11 @@
-"""The tables about the tables: evidence, attempts, quarantine, drift (decision 5).
+"""The tables about the tables: evidence, attempts, quarantine, drift (decision 5), known gaps.
 
-Belongs here: storing and reading these four. Not here: what goes into them (merge, facts, replace).
+Belongs here: storing and reading these five. Not here: what goes into them (merge, facts, replace; quality.register).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,15 @@ from gbpm_dagster.warehouse.protocol import (
     ATTEMPT_SCHEMA,
     DRIFT_SCHEMA,
     EVIDENCE_SCHEMA,
+    KNOWN_GAP_AUTHORS,
+    KNOWN_GAP_SCHEMA,
+    KNOWN_GAP_STATUSES,
     QUARANTINE_SCHEMA,
+    WarehouseError,
 )
 
 EVIDENCE, ATTEMPTS, QUARANTINE, DRIFT = "gbpm_evidence", "gbpm_attempts", "gbpm_quarantine", "gbpm_drift"
+KNOWN_GAPS = "gbpm_known_gaps"
 YEAR = "_year"
 """Second partition column of the evidence: a write rewrites a year of one table, so files stay few and small."""
 
@@ -30,14 +35,16 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     ATTEMPTS: ATTEMPT_SCHEMA,
     QUARANTINE: QUARANTINE_SCHEMA,
     DRIFT: DRIFT_SCHEMA,
+    KNOWN_GAPS: KNOWN_GAP_SCHEMA,
 }
 _MANY_FILES = 50
 _VACUUM_EVERY = 200  # commits
+_INSTANT = timedelta(microseconds=1)
 _KEEP = timedelta(hours=6)  # nobody reads old versions of these; a reader needs its files for seconds
 
 
 class Ledger:
-    """The four tables under one root; every write is one commit under the table's lock."""
+    """The five tables under one root; every write is one commit under the table's lock."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -46,7 +53,7 @@ class Ledger:
         schema = dict(SCHEMAS[name])
         if name == EVIDENCE:
             return Table(self.root / name, {**schema, YEAR: pl.String}, ("table", YEAR))
-        return Table(self.root / name, schema, () if name == ATTEMPTS else ("table",))
+        return Table(self.root / name, schema, () if name in (ATTEMPTS, KNOWN_GAPS) else ("table",))
 
     # evidence
 
@@ -111,10 +118,42 @@ class Ledger:
             return
         with lock(self.root, ATTEMPTS):
             store = self.table(ATTEMPTS)
-            store.append(pl.DataFrame(rows, schema=ATTEMPT_SCHEMA, orient="row"))
-            if len(store.files()) > _MANY_FILES:
-                store.compact(64 << 20)
-            self._tidy(store)
+            self._append(store, pl.DataFrame(rows, schema=ATTEMPT_SCHEMA, orient="row"))
+
+    # known gaps
+
+    def known_gaps(self, tables: Collection[str] | None = None) -> pl.DataFrame:
+        """The newest state of each entry: rows of KNOWN_GAP_SCHEMA, sorted by table, first and id."""
+        where = None if tables is None else pl.col("table").is_in(list(tables))
+        return _newest(self.table(KNOWN_GAPS).read(where=where))
+
+    def change_known_gaps(self, change: Callable[[pl.DataFrame], Sequence[Mapping[str, Any]]]) -> pl.DataFrame:
+        """Append what `change` makes of the register as it is now, nobody else writing meanwhile; the rows appended.
+
+        Each state is later than the one before it, so that the last one written counts though clocks differ.
+        Raises WarehouseError for a row that makes no sense, and what `change` raises; nothing is written then.
+        """
+        with lock(self.root, KNOWN_GAPS):
+            store = self.table(KNOWN_GAPS)
+            current = _newest(store.read())
+            newest = dict(current.select("id", "changed_at").iter_rows())
+            added: list[dict[str, Any]] = []
+            for row in change(current):
+                _check_known_gap(row)
+                before = newest.get(row["id"])
+                at = row["changed_at"]
+                newest[row["id"]] = at = at if before is None or at > before else before + _INSTANT
+                added.append({**row, "changed_at": at})
+            frame = pl.DataFrame(added, schema=KNOWN_GAP_SCHEMA, orient="row")
+            if added:
+                self._append(store, frame)
+            return frame
+
+    def _append(self, store: Table, rows: pl.DataFrame) -> None:
+        store.append(rows)
+        if len(store.files()) > _MANY_FILES:
+            store.compact(64 << 20)
+        self._tidy(store)
 
     # quarantine and drift
 
@@ -154,6 +193,28 @@ class Ledger:
     def _tidy(store: Table) -> None:
         if store.version and store.version % _VACUUM_EVERY == 0:
             store.vacuum(_KEEP)
+
+
+def _newest(states: pl.DataFrame) -> pl.DataFrame:
+    newest = states.sort("changed_at").unique("id", keep="last")
+    return newest.sort("table", "first", "id")
+
+
+def _check_known_gap(row: Mapping[str, Any]) -> None:
+    lacking = sorted(set(KNOWN_GAP_SCHEMA) ^ set(row))
+    if lacking:
+        raise WarehouseError(
+            f"{KNOWN_GAPS}: an entry has the columns {', '.join(KNOWN_GAP_SCHEMA)}; see {lacking[0]}"
+        )
+    said = f"{KNOWN_GAPS}: entry {row['id']} of {row['table']}"
+    for name in ("id", "table", "first", "reason", "since"):
+        if not row[name]:
+            raise WarehouseError(f"{said} has no {name}")
+    for name, allowed in (("status", KNOWN_GAP_STATUSES), ("by", KNOWN_GAP_AUTHORS)):
+        if row[name] not in allowed:
+            raise WarehouseError(f"{said}: {name} is {row[name]!r}, not one of {', '.join(allowed)}")
+    if row["last"] is not None and row["last"] < row["first"]:
+        raise WarehouseError(f"{said} ends on {row['last']}, before it begins on {row['first']}")
 
 
 def _between(column: str, start: date | None, end: date | None) -> pl.Expr | None:

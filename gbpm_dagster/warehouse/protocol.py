@@ -109,6 +109,27 @@ DRIFT_SCHEMA: dict[str, Any] = {
 }
 """Values of unknown fields, kept aside; replaced with their (table, day)."""
 
+KNOWN_GAP_SCHEMA: dict[str, Any] = {
+    "id": pl.String,
+    "table": pl.String,
+    "first": pl.Date,  # London days, both included
+    "last": pl.Date,  # null: open end
+    "status": pl.String,  # one of KNOWN_GAP_STATUSES
+    "reason": pl.String,
+    "evidence": pl.String,  # JSON object
+    "recoverable": pl.Boolean,  # null: nobody knows
+    "since": INSTANT,  # when the entry was made
+    "by": pl.String,  # one of KNOWN_GAP_AUTHORS: who said the present status
+    "changed_at": INSTANT,
+    "retry_at": INSTANT,  # when the source is to be asked again; null: not by itself
+}
+"""Append-only: every state of every entry of the register of known gaps; the newest of an id counts."""
+
+KNOWN_GAP_STATUSES = ("excluded", "missing_at_source", "given_up", "suspected", "resolved")
+"""Strongest first. What each means: quality.register.Status."""
+
+KNOWN_GAP_AUTHORS = ("seed", "healer", "person")
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -222,8 +243,17 @@ class Warehouse(Protocol):
         """Rows of QUARANTINE_SCHEMA."""
         ...
 
+    def known_gaps(self, tables: Collection[str] | None = None) -> pl.DataFrame:
+        """The register of known gaps: rows of KNOWN_GAP_SCHEMA, the newest state of each id, by table, first, id."""
+        ...
+
+    def put_known_gaps(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append states of entries (every column of KNOWN_GAP_SCHEMA) to the register: one commit. What is appended
+        last counts, whatever the clocks say. WarehouseError for a row that makes no sense."""
+        ...
+
     def sql(self, query: str, *, dialect: str = "duckdb") -> pl.DataFrame:
         """Run one SELECT over the tables (raw tables, <table>_vintages, gbpm_evidence, gbpm_attempts,
-        gbpm_quarantine, gbpm_drift). dialect bigquery: transpiled, project and dataset qualifiers dropped.
-        Raises QueryError with a readable message."""
+        gbpm_quarantine, gbpm_drift, gbpm_known_gaps). dialect bigquery: transpiled, project and dataset qualifiers
+        dropped. Raises QueryError with a readable message."""
         ...

@@ -15,6 +15,7 @@ from gbpm_dagster.market.calendar import periods_in_day
 from gbpm_dagster.warehouse.protocol import (
     ATTEMPT_SCHEMA,
     EVIDENCE_SCHEMA,
+    KNOWN_GAP_SCHEMA,
     QUARANTINE_SCHEMA,
     QueryError,
     stored_schema,
@@ -86,6 +87,7 @@ class Memory:
         self.answers = evidence()
         self.tries = attempts()
         self.aside = pl.DataFrame(schema=QUARANTINE_SCHEMA)
+        self.register = pl.DataFrame(schema=KNOWN_GAP_SCHEMA)
         self.queries: list[str] = []
 
     def put(self, dataset: Dataset, rows: Iterable[Mapping[str, Any]], fetched_at: datetime) -> None:
@@ -153,3 +155,6 @@ class Memory:
 
     def quarantine(self, tables: Collection[str] | None = None) -> pl.DataFrame:
         return self.aside if tables is None else self.aside.filter(pl.col("table").is_in(list(tables)))
+
+    def known_gaps(self, tables: Collection[str] | None = None) -> pl.DataFrame:
+        return self.register if tables is None else self.register.filter(pl.col("table").is_in(list(tables)))
