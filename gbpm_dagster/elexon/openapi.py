@@ -28,6 +28,7 @@ from tenacity import (
 
 from gbpm_dagster import __version__
 from gbpm_dagster.catalogue.document import Document, UnreadableDocument
+from gbpm_dagster.elexon.address import printable
 from gbpm_dagster.elexon.answers import refused
 from gbpm_dagster.elexon.errors import BadAnswer, RequestRefused, SourceError, SourceUnavailable
 from gbpm_dagster.elexon.ratelimit import RateLimit
@@ -85,7 +86,7 @@ async def fetch_document(
 ) -> Fetched:
     """The document at an address, within the limits; raises SourceError, and ValueError for what is no address.
 
-    A name and password in the address are sent, and are in no message.
+    A name and password in the address are sent, and so is its query; neither is in any message.
     """
     given = readable(url)
     login = (given.username, given.password) if given.userinfo else None
@@ -102,7 +103,7 @@ async def fetch_document(
                     tries += 1
                     timeout = min(limits.request_timeout_s, max(ends - time.monotonic(), 0.001))
                     body = _body(await _get(client, asked, timeout), asked)
-                    return Fetched(_read(body, asked), body, str(asked), datetime.now(UTC), tries)
+                    return Fetched(_read(body, asked), body, _shown(asked), datetime.now(UTC), tries)
         except SourceError as error:
             error.tries, error.seconds = tries, time.monotonic() - began
             raise
@@ -143,14 +144,19 @@ async def _get(client: httpx.AsyncClient, url: httpx.URL, timeout: float) -> htt
         async with asyncio.timeout(timeout):
             return await client.get(url)
     except (TimeoutError, httpx.TimeoutException):
-        raise _unavailable(f"no whole answer from {url} within {timeout:g} s") from None
+        raise _unavailable(f"no whole answer from {_shown(url)} within {timeout:g} s") from None
     except httpx.DecodingError as error:
-        detail = f"the answer from {url} cannot be unpacked ({error})"
+        detail = f"the answer from {_shown(url)} cannot be unpacked ({error})"
         raise BadAnswer(table=WHAT, window=None, status=200, detail=detail) from None
     except httpx.ConnectError as error:
-        raise _unavailable(f"no connection to {url} ({str(error) or type(error).__name__})") from error
+        raise _unavailable(f"no connection to {_shown(url)} ({str(error) or type(error).__name__})") from error
     except httpx.TransportError as error:
-        raise _unavailable(f"the connection to {url} broke ({str(error) or type(error).__name__})") from error
+        raise _unavailable(f"the connection to {_shown(url)} broke ({str(error) or type(error).__name__})") from error
+
+
+def _shown(url: httpx.URL) -> str:
+    """The address for a message: a query may hold a key."""
+    return printable(str(url))
 
 
 def _body(response: httpx.Response, url: httpx.URL) -> bytes:
@@ -158,18 +164,22 @@ def _body(response: httpx.Response, url: httpx.URL) -> bytes:
     if response.status_code == HTTPStatus.OK:
         return response.content
     error = refused(response, table=WHAT)
+    error.detail = error.detail.replace(str(response.url), _shown(response.url))
+    error.args = (error.detail,)
     if isinstance(error, RequestRefused):
-        error.advice = f"Check the address {url}: the live service's document lies at {PATH} under its site's root"
+        error.advice = (
+            f"Check the address {_shown(url)}: the live service's document lies at {PATH} under its site's root"
+        )
     raise error
 
 
 def _read(body: bytes, url: httpx.URL) -> Document:
     try:
-        return Document.parse(body, f"the document at {url}")
+        return Document.parse(body, f"the document at {_shown(url)}")
     except UnreadableDocument as error:
         # What is no JSON may be a proxy's page or a cut answer: the next try can bring the document.
         kind = "permanent" if error.whole else "transient"
-        advice = f"Check the address {url}" if error.whole else ""
+        advice = f"Check the address {_shown(url)}" if error.whole else ""
         raise BadAnswer(
             table=WHAT, window=None, status=200, detail=str(error), error_class=kind, advice=advice
         ) from None

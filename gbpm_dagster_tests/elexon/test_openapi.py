@@ -212,3 +212,13 @@ def test_a_name_and_password_are_sent_and_not_shown(tmp_path: Path) -> None:
     refused = Asked(tmp_path, Answer(b"{}", status=404), login=LOGIN)
     for said in (asked.fetched.url, asked.fetched.document.name, str(refused.error)):
         assert "hush" not in said and "me:" not in said
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(b"{}", status=404), Answer(b"<html>", status=200), Answer(b"", status=503)]
+)
+def test_a_query_is_sent_and_not_shown(tmp_path: Path, answer: Answer) -> None:
+    asked = Asked(tmp_path, answer, path="?key=hush-hush", max_attempts=1)
+    assert asked.server.asked[0].endswith("?key=hush-hush")
+    assert asked.error is not None
+    assert "hush" not in str(asked.error) + repr(asked.error)
