@@ -45,7 +45,7 @@ def build_asset(dataset: Dataset, runtime: Runtime) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=dataset.table,
-        specs=[asset_spec(dataset, partitions_of(dataset, runtime.settings, runtime.scope))],
+        specs=[asset_spec(dataset, partitions_of(dataset, runtime.settings, runtime.scope), _is_fed(runtime))],
         check_specs=check_specs(dataset, CHECKS),
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
@@ -65,6 +65,11 @@ def build_asset(dataset: Dataset, runtime: Runtime) -> dg.AssetsDefinition:
             raise _failure(dataset, failed)
 
     return load
+
+
+def _is_fed(runtime: Runtime) -> bool:
+    """Whether the home follows the clock: not one of recorded days, not one pinned to the past."""
+    return runtime.scope is None and runtime.settings.now is None
 
 
 def _days(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset, config: IngestConfig) -> list[date]:

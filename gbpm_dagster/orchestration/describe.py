@@ -12,6 +12,7 @@ import dagster as dg
 
 from gbpm_dagster.catalogue import describe
 from gbpm_dagster.catalogue.model import Dataset, Kind
+from gbpm_dagster.quality.known import answered_within
 
 OWNERS = ["team:market-data"]
 SHOWN_TYPES = {Kind.INSTANT: "timestamp"}
@@ -40,8 +41,17 @@ def column_schema(dataset: Dataset) -> dg.TableSchema:
     )
 
 
-def asset_spec(dataset: Dataset, partitions: dg.PartitionsDefinition[str] | None) -> dg.AssetSpec:
-    """The asset of a table. Skippable: each day's materialisation is reported by itself (decision 17)."""
+def freshness_policy(dataset: Dataset) -> dg.FreshnessPolicy | None:
+    """How long after its last materialisation (an answer that was stored) Dagster calls the table stale."""
+    limits = answered_within(dataset.freshness)
+    return dg.FreshnessPolicy.time_window(warn_window=limits[0], fail_window=limits[1]) if limits else None
+
+
+def asset_spec(dataset: Dataset, partitions: dg.PartitionsDefinition[str] | None, fed: bool = True) -> dg.AssetSpec:
+    """The asset of a table. Skippable: each day's materialisation is reported by itself (decision 17).
+
+    fed: something fetches it day by day, so that its last materialisation may grow too old.
+    """
     metadata: dict[str, Any] = {
         "dagster/column_schema": column_schema(dataset),
         "dagster/table_name": dataset.table,
@@ -60,6 +70,7 @@ def asset_spec(dataset: Dataset, partitions: dg.PartitionsDefinition[str] | None
         partitions_def=partitions,
         deps=[dg.AssetKey(dataset.endpoint.ids.table)] if dataset.endpoint.ids else [],
         skippable=True,
+        freshness_policy=freshness_policy(dataset) if fed else None,
     )
 
 

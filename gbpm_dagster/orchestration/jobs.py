@@ -17,6 +17,7 @@ from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
 from gbpm_dagster.orchestration.settlement import ASSET_JOB, build_runs_schedule
 from gbpm_dagster.orchestration.telling import tell
+from gbpm_dagster.quality.known import GAP_CHECK_HOUR, NIGHTLY_HOUR
 from gbpm_dagster.quality.result import GAPS
 
 
@@ -93,7 +94,7 @@ def build_schedules(
         _schedule(
             "gap_check_0800",
             jobs["gap_check"],
-            "0 8 * * *",
+            f"0 {GAP_CHECK_HOUR} * * *",
             "08:00 London: look for gaps in the whole history; the healer takes what fails.",
         ),
         _schedule(
@@ -128,7 +129,7 @@ def _daily_backfill(datasets: Sequence[Dataset], runtime: Runtime) -> dg.Schedul
     @dg.schedule(
         name="daily_backfill_0200",
         job_name=ASSET_JOB,  # the one job that may hold tables with different first days
-        cron_schedule="0 2 * * *",
+        cron_schedule=f"0 {NIGHTLY_HOUR} * * *",
         execution_timezone=LONDON.key,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="02:00 London: fetch yesterday of every table and today's reference lists.",

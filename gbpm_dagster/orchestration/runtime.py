@@ -83,6 +83,11 @@ class Runtime:
         """The days that are neighbours in a table's partitions, where they are not those of the calendar."""
         return self.wanted(dataset) if self.scope is not None else None
 
+    @cached_property
+    def nightly(self) -> frozenset[str]:
+        """The tables that only the schedules feed; none in a home of recorded days, which nothing feeds."""
+        return frozenset() if self.scope is not None else frozenset(d.table for d in self.datasets)
+
     def coverage(self, dataset: Dataset, days: Sequence[date] | None = None) -> pl.DataFrame:
         """The state of each wanted (or given) day: see quality.coverage."""
         from gbpm_dagster.quality.coverage import coverage
@@ -156,6 +161,7 @@ class Runtime:
             judged=judged,
             anew=anew,
             pinned=self.settings.now is not None,
+            nightly=self.nightly,
         )
 
     def source(self) -> ElexonSource:

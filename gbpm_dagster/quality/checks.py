@@ -43,12 +43,14 @@ def run_checks(
     judged: Judged | None = None,
     anew: bool = False,
     pinned: bool = False,
+    nightly: Collection[str] = (),
 ) -> list[CheckResult]:
     """Checks of many tables, table by table in the order of ALL.
 
     wanted: the days of each table. recorded: the home is about recordings. judged, anew: see `check_validity`.
-    pinned: `now` is not the clock's, so that a value after it is no fault of the clock (decision 18). A check that
-    cannot read its table fails with the reason; the others still run.
+    pinned: `now` is not the clock's, so that a value after it is no fault of the clock (decision 18). nightly: the
+    tables that only the schedules feed. A check that cannot read its table fails with the reason; the others still
+    run.
     ValueError if `which` names a check there is not.
     """
     unknown = sorted(set(which) - set(ALL))
@@ -68,7 +70,9 @@ def run_checks(
         readers: dict[str, Callable[[], CheckResult]] = {
             DUPLICATES: partial(check_duplicates, warehouse, dataset, days, judged, anew),
             VALIDITY: partial(check_validity, warehouse, dataset, days, recorded, judged, anew),
-            FRESHNESS: partial(check_freshness, warehouse, dataset, now, days, recorded or pinned),
+            FRESHNESS: partial(
+                check_freshness, warehouse, dataset, now, days, recorded or pinned, dataset.table in nightly
+            ),
         }
         found += [_tried(dataset, check, run) for check, run in readers.items() if check in which]
     return found
