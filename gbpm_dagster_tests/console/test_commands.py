@@ -257,7 +257,7 @@ def test_status_tells_tables_runs_and_disk(filled: tuple[Gbpm, Done]) -> None:
     assert (found["home"], found["services"], found["now"]) == (str(gbpm.home), None, "2024-01-08T12:00:00Z")
     mid = next(t for t in found["tables"] if t["table"] == "bmrs_mid")
     assert (mid["wanted"], mid["complete"], mid["late"], mid["rows"]) == (8, 7, 1, 672)
-    assert (mid["newest"], mid["fresh"]) == ("2024-01-07T23:30:00Z", "error")
+    assert (mid["newest"], mid["fresh"]) == ("2024-01-07T23:30:00Z", "ok")
     assert mid["bytes"] > 0
     assert found["lake_bytes"] >= mid["bytes"]
     assert 0 < len(found["runs"]) <= 5
@@ -265,7 +265,7 @@ def test_status_tells_tables_runs_and_disk(filled: tuple[Gbpm, Done]) -> None:
     shown = gbpm("status", GBPM_DATASETS="bmrs_mid bmrs_demand_forecast_latest")
     assert shown.code == 0
     assert _widest(shown.out.splitlines()[1:-1]) <= 80
-    assert re.search(r"bmrs_mid +7/8 +1 +672 +2024-01-07 23:30 +error", shown.out)
+    assert re.search(r"bmrs_mid +7/8 +1 +672 +2024-01-07 23:30 +ok", shown.out)
     assert "bmrs_demand_forecast_latest" in shown.out
 
 
