@@ -47,6 +47,14 @@ class FileForm(StrEnum):
     PARQUET = "parquet"
 
 
+class Column(StrEnum):
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+    QUARTER = "quarter"
+    YEAR = "year"
+
+
 class Dialect(StrEnum):
     DUCKDB = "duckdb"
     BIGQUERY = "bigquery"
@@ -113,6 +121,29 @@ def check(tables: Tables = None, first: From = None, last: To = None, json: Json
     from gbpm_dagster.orchestration import actions
 
     raise typer.Exit(report.checks(actions.check(tables or [], first, last), json))
+
+
+@app.command()
+def gaps(
+    tables: Tables = None,
+    first: From = None,
+    last: To = None,
+    group: Group = None,
+    ranges: Annotated[bool, typer.Option("--ranges", help="name the days that are not complete, and why")] = False,
+    by: Annotated[Column | None, typer.Option(help="what one column is; without it what suits the range")] = None,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="the ranges of days that are not complete, as CSV")] = False,
+) -> None:
+    """What is missing, as a map of tables and months, the worst first; asks nobody. 3 = gaps remain."""
+    from gbpm_dagster.console import gaps as shown
+    from gbpm_dagster.console.args import UsageError
+    from gbpm_dagster.orchestration.gap_report import gap_report
+
+    if json + csv + ranges > 1:
+        raise UsageError("--json, --csv or --ranges: one of the three")
+    found = gap_report(tables or [], group, first, last)
+    form = "json" if json else "csv" if csv else "ranges" if ranges else "map"
+    raise typer.Exit(shown.report(found.frames, found.home, form, by and by.value))
 
 
 @app.command()

@@ -90,14 +90,17 @@ class Runtime:
 
     def coverage(self, dataset: Dataset, days: Sequence[date] | None = None) -> pl.DataFrame:
         """The state of each wanted (or given) day: see quality.coverage."""
-        from gbpm_dagster.quality.coverage import coverage
-        from gbpm_dagster.quality.witness import counts
-
         wanted = list(days) if days is not None else self.wanted(dataset)
-        evidence, attempts = self.lake.evidence([dataset.table]), self.lake.attempts([dataset.table])
-        said, register = counts(self.lake, [dataset]), self.lake.known_gaps([dataset.table])
-        now, recorded = self.settings.clock(), self.scope is not None
-        return coverage(dataset, wanted, evidence, attempts, now, recorded, said, register)
+        ((_, frame),) = self.survey([dataset], {dataset.table: wanted})
+        return frame
+
+    def survey(
+        self, datasets: Sequence[Dataset], days: Mapping[str, Sequence[date]]
+    ) -> Iterator[tuple[Dataset, pl.DataFrame]]:
+        """`coverage` of many tables, the ledger read once."""
+        from gbpm_dagster.quality.survey import survey
+
+        return survey(self.lake, datasets, days, self.settings.clock(), self.scope is not None)
 
     @cached_property
     def published_runs(self) -> Published:

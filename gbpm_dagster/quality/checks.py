@@ -9,17 +9,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 
-import polars as pl
-
 from gbpm_dagster.catalogue.model import Dataset
-from gbpm_dagster.quality.coverage import coverage
 from gbpm_dagster.quality.duplicates import check_duplicates
 from gbpm_dagster.quality.freshness import check_freshness
 from gbpm_dagster.quality.gaps import check_gaps
 from gbpm_dagster.quality.judged import Judged
 from gbpm_dagster.quality.result import ALL, DUPLICATES, ERROR, FRESHNESS, GAPS, VALIDITY, CheckResult
+from gbpm_dagster.quality.survey import survey
 from gbpm_dagster.quality.validity import check_validity
-from gbpm_dagster.quality.witness import counts
 from gbpm_dagster.warehouse.protocol import Warehouse, WarehouseError
 
 __all__ = [
@@ -56,17 +53,14 @@ def run_checks(
     unknown = sorted(set(which) - set(ALL))
     if unknown:
         raise ValueError(f"there is no check {unknown[0]!r}: the checks are {', '.join(ALL)}")
-    tables = [d.table for d in datasets]
-    evidence = attempts = said = register = pl.DataFrame()
-    if GAPS in which and tables:
-        evidence, attempts = warehouse.evidence(tables), warehouse.attempts(tables)
-        said, register = counts(warehouse, datasets), warehouse.known_gaps(tables)
+    states = {}
+    if GAPS in which:
+        states = {d.table: frame for d, frame in survey(warehouse, datasets, wanted, now, recorded)}
     found: list[CheckResult] = []
     for dataset in datasets:
         days = wanted.get(dataset.table, ())
         if GAPS in which:
-            states = coverage(dataset, days, evidence, attempts, now, recorded, said, register)
-            found.append(check_gaps(dataset, states))
+            found.append(check_gaps(dataset, states[dataset.table]))
         readers: dict[str, Callable[[], CheckResult]] = {
             DUPLICATES: partial(check_duplicates, warehouse, dataset, days, judged, anew),
             VALIDITY: partial(check_validity, warehouse, dataset, days, recorded, judged, anew),

@@ -76,6 +76,11 @@ def by_publication(dataset: Dataset) -> bool:
 
 def day_frame(wanted: Sequence[date]) -> pl.DataFrame:
     """One row a day: day, start and end (UTC), periods and the periods of the day before."""
+    return _day_frame(tuple(wanted))
+
+
+@lru_cache(maxsize=8)
+def _day_frame(wanted: tuple[date, ...]) -> pl.DataFrame:
     bounds = [day_bounds(d) for d in wanted]
     return pl.DataFrame(
         {
