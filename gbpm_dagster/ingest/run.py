@@ -29,7 +29,7 @@ from gbpm_dagster.ingest.ids import listed_ids
 from gbpm_dagster.warehouse.protocol import Outcome, Warehouse, WarehouseError
 
 FLUSH_ROWS = 300_000
-FLUSH_DAYS = 370
+FLUSH_DAYS = 1000
 FLUSH_S = 5.0
 """Whole days are written together until one of these is reached: few commits, bounded memory, little to lose."""
 
