@@ -5,6 +5,7 @@ Belongs here: taking messages in, listing them, moving on what is done. Not here
     waiting/<subject>/<day of enqueue>/<name>       landed, not loaded yet
     loaded/<subject>/<day of enqueue>/<name>        done, not packed yet
     undecodable/<subject>/<day of enqueue>/<name>   bodies that are no rows, kept for a person
+    failed/<subject>/<day of enqueue>/<name>        messages that could not be stored, after several tries
 
 A file is in one of these at any time: it comes by link or rename and goes by rename. One process receives, one loads;
 others may land too (a replay beside the receiver).
@@ -25,7 +26,8 @@ from typing import Any
 from gbpm_dagster.iris import durable
 from gbpm_dagster.iris.message import UNKNOWN, Message, NotLanded, digest, header, identity, parse, plain, safe_name
 
-WAITING, LOADED, UNDECODABLE = "waiting", "loaded", "undecodable"
+WAITING, LOADED, UNDECODABLE, FAILED = "waiting", "loaded", "undecodable", "failed"
+ASIDE = (UNDECODABLE, FAILED)
 
 SETTLED_S = 5.0
 """A foreign file younger than this may still be being written."""
@@ -134,7 +136,7 @@ class Landing:
     def _put(self, message: Message) -> Path:
         code, day = safe_name(message.subject) or UNKNOWN, f"{message.at:%Y-%m-%d}"
         for name in (message.name, with_digest(message.name, message.digest)):
-            for state in (WAITING, LOADED, UNDECODABLE):
+            for state in (WAITING, LOADED, *ASIDE):
                 there = self.folder / state / code / day / name
                 same = _same_body(there, message.body)
                 if same:
@@ -217,10 +219,10 @@ class Landing:
             self._fault("done")
             self._move(file, LOADED)
 
-    def set_aside(self, file: Landed) -> Path:
-        """The body cannot be read as rows: keep the file for a person. Returns where it is."""
+    def set_aside(self, file: Landed, state: str = UNDECODABLE) -> Path:
+        """Keep the file for a person: its body is no rows (UNDECODABLE), or could not be stored (FAILED)."""
         self._fault("aside")
-        return self._move(file, UNDECODABLE)
+        return self._move(file, state)
 
     def _move(self, file: Landed, state: str) -> Path:
         target = self.folder / state / file.code / file.day / file.name
@@ -239,7 +241,7 @@ class Landing:
     def tidy(self) -> None:
         """Remove empty folders, and what a crash left half-written an hour ago or longer."""
         limit = time.time() - OLD_TEMPORARY_S
-        for state in (WAITING, LOADED, UNDECODABLE):
+        for state in (WAITING, LOADED, *ASIDE):
             for folder, _, files in os.walk(self.folder / state, topdown=False):
                 for name in files:
                     if name.startswith(durable.TEMPORARY):

@@ -21,7 +21,6 @@ from gbpm_dagster.warehouse.protocol import WarehouseError
 
 Schema = Mapping[str, Any]
 _PROPERTIES = WriterProperties(compression="ZSTD", compression_level=appending.LEVEL)
-_CONFIGURATION = {"delta.checkpointInterval": "100", "delta.logRetentionDuration": "interval 7 days"}
 
 
 class Conflict(WarehouseError):
@@ -84,8 +83,11 @@ class Table:
     An instance sees the version it opened first plus its own commits: make a new one to see what others wrote.
     """
 
-    def __init__(self, path: Path, schema: Schema, partition: Sequence[str] = ()) -> None:
+    def __init__(
+        self, path: Path, schema: Schema, partition: Sequence[str] = (), *, keep_log: str = "interval 7 days"
+    ) -> None:
         self.path, self.schema, self.partition = path, dict(schema), tuple(partition)
+        self._configuration = {"delta.checkpointInterval": "100", "delta.logRetentionDuration": keep_log}
         self._table: DeltaTable | None = None
 
     @property
@@ -167,7 +169,7 @@ class Table:
                 self.path.mkdir(parents=True, exist_ok=True)
                 schema = data.head(0).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
                 table = self._table = DeltaTable.create(
-                    str(self.path), schema, partition_by=list(self.partition), configuration=_CONFIGURATION
+                    str(self.path), schema, partition_by=list(self.partition), configuration=self._configuration
                 )
             if not rows.height:
                 if predicate:
@@ -179,12 +181,16 @@ class Table:
                 table, data, mode=mode, predicate=predicate, schema_mode="merge", writer_properties=_PROPERTIES
             )
 
-    def compact(self, target_size: int) -> int:
-        """Join small files; returns how many files it removed."""
+    def compact(self, target_size: int, **wanted: str) -> int:
+        """Join small files, of those values of partition columns; returns how many files it removed."""
         if self.table is None:
             return 0
         with explained(self.path, "compacting"):
-            result = self.table.optimize.compact(target_size=target_size, writer_properties=_PROPERTIES)
+            result = self.table.optimize.compact(
+                partition_filters=[(name, "=", value) for name, value in wanted.items()] or None,
+                target_size=target_size,
+                writer_properties=_PROPERTIES,
+            )
             return int(result.get("numFilesRemoved", 0))
 
     def vacuum(self, retention: timedelta) -> int:

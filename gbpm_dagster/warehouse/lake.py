@@ -37,6 +37,7 @@ from gbpm_dagster.warehouse.protocol import (
 )
 from gbpm_dagster.warehouse.reading import Reader, reader
 from gbpm_dagster.warehouse.replace import Replacement, data_table, vintage_table
+from gbpm_dagster.warehouse.stream import Streams
 
 RETENTION = timedelta(days=7)
 _TRIES = 5
@@ -67,6 +68,7 @@ class Lake(Warehouse):
         self.ledger = Ledger(self.root)
         self._calendar = calendar
         self._fault = fault or (lambda step: None)
+        self.streams = Streams(self.root, self._fault)
         with explained(self.root, "opening the lake"):
             self.root.mkdir(parents=True, exist_ok=True)
             if not os.access(self.root, os.R_OK | os.X_OK):
@@ -102,6 +104,32 @@ class Lake(Warehouse):
             for o in outcomes
             if o.outcome == "failed"
         ])  # fmt: skip
+
+    # the stream
+
+    def add_stream(self, dataset: Dataset, rows: pl.DataFrame) -> pl.Series:
+        """Add rows of the stream to `<table>_iris`, each once, and what they supersede to its vintages.
+
+        dataset: a stream entry (catalogue.streams.stream_of); rows: `stream_schema`. The tables end the same in any
+        order of arrival, however often a row comes. Returns for each row written, superseded or exact_duplicates.
+        """
+        return self.streams.add(dataset, rows)
+
+    def add_aside(
+        self,
+        table: str,
+        quarantined: Sequence[dict[str, Any]],
+        drift: Sequence[dict[str, Any]],
+        windows: Collection[str],
+    ) -> None:
+        """Quarantined records and unknown fields of these messages (windows); again adds none."""
+        self.ledger.add_quarantine(table, quarantined, windows)
+        if drift:
+            self.ledger.add_drift(table, drift)
+
+    def add_messages(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append to the account of streamed messages (MESSAGE_SCHEMA)."""
+        self.ledger.add_messages(rows)
 
     # reading
 

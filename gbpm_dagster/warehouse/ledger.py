@@ -1,6 +1,6 @@
-"""The tables about the tables: evidence, attempts, quarantine, drift (decision 5), known gaps.
+"""The tables about the tables: evidence, attempts, quarantine, drift (decision 5), known gaps, streamed messages.
 
-Belongs here: storing and reading these five. Not here: what goes into them (merge, facts, replace; quality.register).
+Belongs here: storing and reading these. Not here: what goes into them (merge, facts, replace; quality.register).
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from gbpm_dagster.warehouse.protocol import (
     KNOWN_GAP_AUTHORS,
     KNOWN_GAP_SCHEMA,
     KNOWN_GAP_STATUSES,
+    MESSAGE_SCHEMA,
     QUARANTINE_SCHEMA,
     WarehouseError,
 )
 
 EVIDENCE, ATTEMPTS, QUARANTINE, DRIFT = "gbpm_evidence", "gbpm_attempts", "gbpm_quarantine", "gbpm_drift"
-KNOWN_GAPS = "gbpm_known_gaps"
+KNOWN_GAPS, MESSAGES = "gbpm_known_gaps", "gbpm_iris_messages"
 YEAR = "_year"
 """Second partition column of the evidence: a write rewrites a year of one table, so files stay few and small."""
 
@@ -36,6 +37,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     QUARANTINE: QUARANTINE_SCHEMA,
     DRIFT: DRIFT_SCHEMA,
     KNOWN_GAPS: KNOWN_GAP_SCHEMA,
+    MESSAGES: MESSAGE_SCHEMA,
 }
 _MANY_FILES = 50
 _VACUUM_EVERY = 200  # commits
@@ -44,7 +46,7 @@ _KEEP = timedelta(hours=6)  # nobody reads old versions of these; a reader needs
 
 
 class Ledger:
-    """The five tables under one root; every write is one commit under the table's lock."""
+    """These tables under one root; every write is one commit under the table's lock."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -53,7 +55,7 @@ class Ledger:
         schema = dict(SCHEMAS[name])
         if name == EVIDENCE:
             return Table(self.root / name, {**schema, YEAR: pl.String}, ("table", YEAR))
-        return Table(self.root / name, schema, () if name in (ATTEMPTS, KNOWN_GAPS) else ("table",))
+        return Table(self.root / name, schema, () if name in (ATTEMPTS, KNOWN_GAPS, MESSAGES) else ("table",))
 
     # evidence
 
@@ -168,6 +170,63 @@ class Ledger:
             if len(store.files(table=[table])) > _MANY_FILES:
                 store.compact(64 << 20)
             self._tidy(store)
+
+    def add_quarantine(self, table: str, rows: Sequence[dict[str, Any]], windows: Collection[str]) -> None:
+        """Replace the quarantined records of these windows (messages) by `rows`: a message loaded again adds none."""
+        store = self.table(QUARANTINE)
+        files = store.files(table=[table])
+        there = store.read(files, pl.col("window").is_in(list(windows))) if files else pl.DataFrame()
+        if not rows and not there.height:
+            return
+        with lock(self.root, QUARANTINE):
+            store = self.table(QUARANTINE)
+            frame = pl.DataFrame(list(rows), schema=QUARANTINE_SCHEMA, orient="row")
+            listed = ", ".join(f"'{w}'" for w in sorted(windows))
+            if there.height:
+                store.overwrite(frame, f"\"table\" = '{table}' AND window IN ({listed})")
+            else:
+                store.append(frame)
+            self._join(store, table=table)
+
+    def add_drift(self, table: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Append values of unknown fields, one a day and column: those that have one already are left out."""
+        found = pl.DataFrame(list(rows), schema=DRIFT_SCHEMA, orient="row").unique(
+            subset=["day", "column"], keep="first", maintain_order=True
+        )
+        with lock(self.root, DRIFT):
+            store = self.table(DRIFT)
+            files = store.files(table=[table])
+            if files:
+                found = found.join(store.read(files), on=["day", "column"], how="anti", nulls_equal=True)
+            if found.height:
+                store.append(found)
+                self._join(store, table=table)
+
+    # messages of the stream
+
+    def add_messages(self, rows: Sequence[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        with lock(self.root, MESSAGES):
+            store = self.table(MESSAGES)
+            store.append(pl.DataFrame(list(rows), schema=MESSAGE_SCHEMA, orient="row"))
+            self._join(store)
+
+    def messages(self, since: datetime | None = None) -> pl.DataFrame:
+        """Rows of MESSAGE_SCHEMA stored since then, sorted by loaded_at."""
+        where = None if since is None else pl.col("loaded_at") >= since
+        return self.table(MESSAGES).read(where=where).sort("loaded_at", maintain_order=True)
+
+    def forget_messages(self, before: datetime) -> None:
+        """Remove the rows of messages stored before that instant."""
+        with lock(self.root, MESSAGES):
+            self.table(MESSAGES).delete(f"loaded_at < '{before:%Y-%m-%dT%H:%M:%SZ}'")
+
+    def _join(self, store: Table, **wanted: str) -> None:
+        listed = {name: [value] for name, value in wanted.items()}
+        if len(store.files(**listed)) > _MANY_FILES:
+            store.compact(64 << 20)
+        self._tidy(store)
 
     def aside(self, name: str, tables: Collection[str] | None = None) -> pl.DataFrame:
         store = self.table(name)

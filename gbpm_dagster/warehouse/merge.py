@@ -80,13 +80,13 @@ def with_ranks(frame: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
 def resolve(dataset: Dataset, rows: pl.DataFrame) -> Answer:
     """One row a (day, key) out of an answer: exact duplicates counted, of vintages the greatest wins.
 
-    rows: stored_schema columns, any order. The result does not depend on the order of the rows; the winners are
-    sorted by day and key.
+    rows: stored_schema columns and perhaps others, which are kept; any order. The result does not depend on the order
+    of the rows; the winners are sorted by day and key.
     """
     key = [DAY, *key_names(dataset)]
     keyed = _by_key(with_keys(rows, dataset), key)
     repeated = _repeated(keyed, key)
-    names = list(stored_schema(dataset))
+    names = rows.columns
     counts = rows.group_by(DAY).agg(pl.len().cast(pl.Int64).alias("fetched"))
     if not repeated.any():
         zero = pl.lit(0, pl.Int64)

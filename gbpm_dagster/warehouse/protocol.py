@@ -40,6 +40,16 @@ def stored_schema(dataset: Dataset) -> dict[str, pl.DataType | type[pl.DataType]
     return {**frame_schema(dataset), DAY: pl.Date, MONTH: pl.String, FETCHED_AT: INSTANT, SOURCE: pl.String}
 
 
+SOURCE_FILE, LOADED_AT = "_source_file", "_loaded_at"
+"""Further columns of the stream's tables: the message a row came in, and when it was stored. `_fetched_at` of a
+streamed row is the time its message was enqueued."""
+
+
+def stream_schema(dataset: Dataset) -> dict[str, pl.DataType | type[pl.DataType]]:
+    """`stored_schema` and the stream's own columns: what a row of `<table>_iris` has."""
+    return {**stored_schema(dataset), SOURCE_FILE: pl.String, LOADED_AT: INSTANT}
+
+
 SLOT = pl.Struct({"date": pl.Date, "period": pl.Int32, "rows": pl.Int32})
 """Rows that count, of one settlement period (settlement date, period)."""
 
@@ -129,6 +139,25 @@ KNOWN_GAP_STATUSES = ("excluded", "missing_at_source", "given_up", "suspected", 
 """Strongest first. What each means: quality.register.Status."""
 
 KNOWN_GAP_AUTHORS = ("seed", "healer", "person")
+
+
+MESSAGE_SCHEMA: dict[str, Any] = {
+    "name": pl.String,  # the source's file name, made safe
+    "subject": pl.String,  # as received
+    "table": pl.String,  # where its rows went; null: an unknown subject
+    "status": pl.String,  # loaded, empty, undecodable, unknown, not_wanted, failed
+    "reason": pl.String,  # why it is undecodable or failed; else empty
+    "enqueued_at": INSTANT,
+    "landed_at": INSTANT,
+    "loaded_at": INSTANT,
+    "bytes": pl.Int64,
+    "fetched": pl.Int64,  # rows in the body; = written + superseded + exact_duplicates + quarantined
+    "written": pl.Int64,
+    "superseded": pl.Int64,
+    "exact_duplicates": pl.Int64,
+    "quarantined": pl.Int64,
+}
+"""Append-only: every message of the stream that was taken from the landing, each time it was."""
 
 
 @dataclass(frozen=True, slots=True)
