@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gbpm_dagster import __version__
+from gbpm_dagster import __version__, cli_known_gaps
 
 app = typer.Typer(
     help="GB Power Market: a complete, verified, self-healing warehouse of the GB electricity market.",
@@ -27,6 +27,7 @@ app = typer.Typer(
 
 catalogue = typer.Typer(help="The tables' declarations, and Elexon's own document.", no_args_is_help=True)
 app.add_typer(catalogue, name="catalogue")
+app.add_typer(cli_known_gaps.app, name="known-gaps")
 
 Tables = Annotated[list[str] | None, typer.Argument(help="tables (see `gbpm tables`)", show_default=False)]
 From = Annotated[str | None, typer.Option("--from", help="first London day, yyyy-mm-dd")]

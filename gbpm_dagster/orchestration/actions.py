@@ -21,7 +21,7 @@ from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.console.args import UsageError
 from gbpm_dagster.console.failures import CannotWork
 from gbpm_dagster.console.show import day_bars
-from gbpm_dagster.orchestration import launch, services
+from gbpm_dagster.orchestration import known_gaps, launch, services
 from gbpm_dagster.orchestration.ask import choose, days_of, open_runtime, runs_of, settlement_days
 from gbpm_dagster.orchestration.checks import last_verdict, store
 from gbpm_dagster.orchestration.healing import FAILS, plan_healing
@@ -232,6 +232,7 @@ def status() -> dict[str, Any]:
         "services": services.address(runtime.settings),
         "now": runtime.settings.clock(),
         "tables": found,
+        "known_gaps": known_gaps.counts(runtime),
         "runs": runs,
         "lake_bytes": sum(sizes.values()),
         "free_bytes": shutil.disk_usage(runtime.settings.home).free,

@@ -11,6 +11,7 @@ from gbpm_dagster.orchestration.assets import build_asset
 from gbpm_dagster.orchestration.first_look import build_first_look
 from gbpm_dagster.orchestration.healing import build_healer
 from gbpm_dagster.orchestration.jobs import build_jobs, build_schedules
+from gbpm_dagster.orchestration.known_gaps_asset import build_known_gaps
 from gbpm_dagster.orchestration.openapi_asset import build_openapi
 from gbpm_dagster.orchestration.runtime import Runtime
 from gbpm_dagster.settings import Settings
@@ -22,11 +23,11 @@ def build_definitions(settings: Settings, runtime: Runtime | None = None) -> dg.
     runtime.check_settings()
     datasets, jobs = runtime.datasets, build_jobs()
     # A home of recorded days has no service behind it whose document could be looked at.
-    openapi = [build_openapi()] if runtime.scope is None else []
+    own = [build_known_gaps(), *([build_openapi()] if runtime.scope is None else [])]
     return dg.Definitions(
-        assets=[*(build_asset(d, runtime) for d in datasets), *(asset for asset, _ in openapi)],
+        assets=[*(build_asset(d, runtime) for d in datasets), *(asset for asset, _ in own)],
         jobs=list(jobs.values()),
-        schedules=[*build_schedules(datasets, runtime, jobs), *(schedule for _, schedule in openapi)],
+        schedules=[*build_schedules(datasets, runtime, jobs), *(schedule for _, schedule in own)],
         sensors=[build_healer(datasets, runtime), build_first_look(datasets, jobs["gap_check"])],
         resources={"gbpm": runtime},
         executor=dg.in_process_executor,

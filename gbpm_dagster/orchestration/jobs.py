@@ -141,7 +141,7 @@ def _daily_backfill(datasets: Sequence[Dataset], runtime: Runtime) -> dg.Schedul
         together: dict[object, list[Dataset]] = defaultdict(list)
         for dataset in datasets:
             partitions = partitions_of(dataset, runtime.settings, runtime.scope)
-            if not is_daily(dataset) or yesterday in runtime.wanted(dataset):
+            if not is_daily(dataset) or yesterday in set(runtime.wanted(dataset)) - runtime.excluded(dataset):
                 together[partitions].append(dataset)
         return [
             dg.RunRequest(

@@ -102,6 +102,12 @@ class Runtime:
 
         return survey(self.lake, datasets, days, self.settings.clock(), self.scope is not None)
 
+    def excluded(self, dataset: Dataset) -> set[date]:
+        """The wanted days of a table that a person has excluded: nothing asks for them by itself."""
+        from gbpm_dagster.quality.register import excluded_days
+
+        return excluded_days(self.lake.known_gaps([dataset.table]), dataset.table, self.wanted(dataset))
+
     @cached_property
     def published_runs(self) -> Published:
         """The published settlement calendar of the home, empty without one; raises SettingsError."""

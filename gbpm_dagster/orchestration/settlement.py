@@ -59,7 +59,9 @@ def build_runs_schedule(datasets: Sequence[Dataset], runtime: Runtime) -> dg.Sch
     )
     def settlement_runs(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         days = {d.table: runtime.wanted(d) for d in tables}
-        found = plan_refetches(runtime, days, days_in_flight(context.instance), settings.runs_max_partitions)
+        flying = days_in_flight(context.instance)
+        left_alone = {d.table: flying.get(d.table, set()) | runtime.excluded(d) for d in tables}
+        found = plan_refetches(runtime, days, left_alone, settings.runs_max_partitions)
         if not found:
             return dg.SkipReason("no settlement run has come since the days held were last fetched")
         night = context.scheduled_execution_time.date()

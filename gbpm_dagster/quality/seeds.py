@@ -1,0 +1,51 @@
+"""The gaps that the legacy warehouse's own documents state: what the register begins with when one is adopted.
+
+Belongs here: reading known_gap_seeds.csv as entries. Not here: storing them. A fresh home begins with an empty
+register.
+
+Source: operations/inventory.md, section 5 (statements of 22 to 28 December 2025); `line` is the row of its table.
+Names are ours: bmrs_demand_forecast, a view here, is bmrs_demand_forecast_latest. Of the stream those 13 tables are
+named that were there then. An empty `first` is the first day of the table. An empty `last` is a gap whose end the
+documents do not give: it ends on the day of adoption, as what is missing after that is no fault of the legacy
+warehouse.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime
+from importlib import resources
+
+from gbpm_dagster.catalogue.registry import DATASETS
+from gbpm_dagster.quality.register import Entry, Status, new_entry
+
+SOURCE = "inventory of the legacy warehouse, section 5"
+STREAM = "_iris"
+
+
+def seed_entries(at: datetime, today: date) -> list[Entry]:
+    """The seeds as entries made at that instant, on that London day, in the order of the file; ids do not depend on
+    either."""
+    text = (resources.files("gbpm_dagster.quality") / "known_gap_seeds.csv").read_text(encoding="utf-8")
+    return [entry for row in csv.DictReader(text.splitlines()) for entry in _of(row, at, today)]
+
+
+def _of(row: dict[str, str], at: datetime, today: date) -> Iterator[Entry]:
+    last = date.fromisoformat(row["last"]) if row["last"] else None
+    for table in row["tables"].split():
+        begin = DATASETS[table.removesuffix(STREAM)].first_day
+        first = max(begin, date.fromisoformat(row["first"])) if row["first"] else begin
+        entry = new_entry(
+            table,
+            first,
+            last,
+            Status(row["status"]),
+            row["reason"],
+            "seed",
+            at,
+            evidence={"source": SOURCE, "line": int(row["line"])},
+            recoverable=True,
+        )
+        yield entry if last else replace(entry, last=max(first, today))
