@@ -79,24 +79,33 @@ def add(
 def resolve(
     entry: Annotated[str, typer.Argument(metavar="ID", help="an entry's id, or how it begins")],
     reason: Annotated[str | None, typer.Option(help="why it is over; without it the entry keeps its reason")] = None,
+    json: Json = False,
 ) -> None:
     """End an entry; days that were missing at the source, or excluded, count as missing again if they lack."""
     from gbpm_dagster.console import known_gaps as shown
+    from gbpm_dagster.console import show
     from gbpm_dagster.orchestration import known_gaps, known_gaps_asset
 
-    ended, now = known_gaps.resolve(entry, reason)
-    if now:
+    ended, before = known_gaps.resolve(entry, reason)
+    if before:
         known_gaps_asset.tell()
-    shown.resolved(ended, now)
+    if json:
+        show.print_json({"known_gaps": [known_gaps.as_record(ended)]})
+    else:
+        shown.resolved(ended, before)
 
 
 @app.command()
-def seed() -> None:
+def seed(json: Json = False) -> None:
     """Enter the gaps that the legacy warehouse's documents state: for a home that adopts one."""
     from gbpm_dagster.console import known_gaps as shown
+    from gbpm_dagster.console import show
     from gbpm_dagster.orchestration import known_gaps, known_gaps_asset
 
     found = known_gaps.seed()
     if found["added"]:
         known_gaps_asset.tell()
-    shown.seeded(found)
+    if json:
+        show.print_json(found)
+    else:
+        shown.seeded(found)

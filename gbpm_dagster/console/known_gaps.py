@@ -43,13 +43,13 @@ def added(entry: Entry, before: Status | None) -> None:
     say(f"{entry.id}: {entry.table} {entry.span} is {words(entry.status)}{was}: {entry.reason}")
 
 
-def resolved(entry: Entry, now: bool) -> None:
-    """now: it was open until this command; its status is then the one it had."""
-    if not now:
+def resolved(entry: Entry, before: Status | None) -> None:
+    """before: the status it had until this command; None if it was resolved already."""
+    if not before:
         say(f"{entry.id}: {entry.table} {entry.span} is resolved already; nothing changed")
         return
-    say(f"{entry.id}: {entry.table} {entry.span} is resolved; it was {words(entry.status)}")
-    if entry.status in (Status.EXCLUDED, Status.MISSING_AT_SOURCE):
+    say(f"{entry.id}: {entry.table} {entry.span} is resolved; it was {words(before)}")
+    if before in (Status.EXCLUDED, Status.MISSING_AT_SOURCE):
         say(f"days that lack count as missing again: `gbpm check {entry.table}` says which")
 
 

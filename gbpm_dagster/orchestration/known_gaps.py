@@ -88,20 +88,20 @@ def add(
     return made, found[0].status if found else None
 
 
-def resolve(typed: str, reason: str | None) -> tuple[Entry, bool]:
-    """End an entry, named by its id or how that begins; the entry, and whether it was open until now.
+def resolve(typed: str, reason: str | None) -> tuple[Entry, Status | None]:
+    """End an entry, named by its id or how that begins; the entry, and the status it had, None if it was over.
 
     Raises UsageError when no entry, or more than one, is meant.
     """
-    found: list[tuple[Entry, bool]] = []
+    found: list[tuple[Entry, Status | None]] = []
 
     def change(register: pl.DataFrame) -> list[dict[str, Any]]:
         entry = _meant(typed, entries(register))
         if entry.status is Status.RESOLVED:
-            found.append((entry, False))
+            found.append((entry, None))
             return []
         over = entry.resolved("person", datetime.now(UTC), reason)
-        found.append((replace(over, status=entry.status), True))
+        found.append((over, entry.status))
         return [over.row()]
 
     open_runtime().lake.ledger.change_known_gaps(change)

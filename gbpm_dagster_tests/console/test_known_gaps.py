@@ -68,6 +68,8 @@ def test_add_list_resolve(gbpm: Gbpm) -> None:
     assert register(gbpm) == [("bmrs_mid", date(2024, 1, 3), date(2024, 1, 5), "resolved", "open again")]
     assert "0 known gaps; 1 resolved ones are not shown" in gbpm("known-gaps", "list").words
     assert len(gbpm("known-gaps", "list", "--status", "resolved", "--json").json["known_gaps"]) == 1
+    (over,) = gbpm("known-gaps", "list", "--status", "resolved", "--json").json["known_gaps"]
+    assert gbpm("known-gaps", "resolve", entry["id"], "--json").json == {"known_gaps": [over]}
     again = gbpm("known-gaps", "resolve", entry["id"])
     assert (again.code, "is resolved already; nothing changed" in again.words) == (0, True)
 
@@ -145,6 +147,7 @@ def test_seeds_are_entered_once_and_what_was_said_of_them_stays(gbpm: Gbpm) -> N
     assert entry["evidence"] == {"source": "inventory of the legacy warehouse, section 5", "line": 11}
     assert gbpm("known-gaps", "resolve", entry["id"]).code == 0
     assert gbpm("known-gaps", "seed").out == "0 known gaps added, 88 there already\n"
+    assert gbpm("known-gaps", "seed", "--json").json == {"added": 0, "there": 88}
     assert gbpm("known-gaps", "list", "bmrs_netbsad", "--json").json["known_gaps"] == []
     stream = gbpm("known-gaps", "list", "bmrs_mid_iris", "--json").json["known_gaps"]
     assert {e["table"] for e in stream} == {"bmrs_mid_iris"} and len(stream) == 4
