@@ -71,6 +71,11 @@ def key_set_hashes(dataset: Dataset, winners: pl.DataFrame) -> dict[date, str]:
     return {day: "keys:" + digest for day, digest in _day_hashes(frame, keys)}
 
 
+def row_hashes(rows: pl.DataFrame, names: Sequence[str]) -> dict[date, str]:
+    """Hash of the rows of each day in these columns, repeated rows counted, whatever their order."""
+    return dict(_day_hashes(rows.select(DAY, *(n for n in names if n != DAY)).sort(DAY, *names), names))
+
+
 def _time_column(dataset: Dataset) -> str:
     names = set(dataset.names)
     for name in (dataset.endpoint.selects, "startTime", "timeFrom"):
