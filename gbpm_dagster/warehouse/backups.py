@@ -13,9 +13,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.warehouse import facts
-from gbpm_dagster.warehouse.delta import day_predicate, explained
+from gbpm_dagster.warehouse.delta import Table, day_predicate, explained
 from gbpm_dagster.warehouse.incoming import month_of
 from gbpm_dagster.warehouse.ledger import Ledger
 from gbpm_dagster.warehouse.locks import lock
@@ -49,7 +50,7 @@ def digests(dataset: Dataset, rows: pl.DataFrame) -> dict[date, str]:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Days of one month. rows: stored_schema, as they were; after: their digests once they are changed; evidence:
+    """Some days. rows: stored_schema, as they were; after: their digests once they are changed; evidence:
     EVIDENCE_SCHEMA; vintages: stored_schema and `_superseded_at`, what is added to the table's vintages."""
 
     rows: pl.DataFrame
@@ -75,7 +76,10 @@ class Backup:
             folder = next(parent / n for n in names if not (parent / n).exists())
             folder.mkdir()
             said = {"format": FORMAT, "kind": DEDUPLICATE, "table": table, "why": why}
-            write_json(folder / MANIFEST, {**said, "created_at": now.astimezone(UTC).isoformat(), "parts": []})
+            write_json(
+                folder / MANIFEST,
+                {**said, "created_at": now.astimezone(UTC).isoformat(), "finished": False, "parts": []},
+            )
         return cls(folder)
 
     @property
@@ -111,6 +115,18 @@ class Backup:
             if _sha256(file) != part["sha256"][kind]:
                 raise WarehouseError(f"{file} is not as it was written: this backup is damaged, nothing was changed")
             return pl.read_parquet(file)
+
+    def rows(self, dataset: Dataset, part: Mapping[str, Any]) -> pl.DataFrame:
+        """The rows of a part's days as they were: stored_schema."""
+        return _shaped(self.read(part, _ROWS), stored_schema(dataset))
+
+    def evidence(self, part: Mapping[str, Any]) -> pl.DataFrame:
+        """Their evidence: EVIDENCE_SCHEMA."""
+        return _shaped(self.read(part, _EVIDENCE), EVIDENCE_SCHEMA)
+
+    def vintages(self, dataset: Dataset, part: Mapping[str, Any]) -> pl.DataFrame:
+        """What was added to the vintages: stored_schema and `_superseded_at`."""
+        return _shaped(self.read(part, _VINTAGES), {**stored_schema(dataset), SUPERSEDED_AT: INSTANT})
 
     def done(self, **what: Any) -> None:
         """Note in the manifest what became of it."""
@@ -174,27 +190,25 @@ def restore(root: Path, dataset: Dataset, backup: Backup, *, force: bool = False
 def _moved(root: Path, dataset: Dataset, part: Mapping[str, Any]) -> list[date]:
     """Days whose rows are neither those before nor those after."""
     days = {date.fromisoformat(day): said for day, said in part["days"].items()}
-    now = digests(dataset, _stored(root, dataset, list(days)))
+    now = digests(dataset, stored(root, dataset, list(days)))
     return [day for day, said in days.items() if now.get(day) not in (said["before"], said["after"])]
 
 
 def _put_back(root: Path, dataset: Dataset, backup: Backup, part: Mapping[str, Any]) -> None:
     days = [date.fromisoformat(day) for day in part["days"]]
-    month = f"{MONTH} = '{month_of(days[0])}' AND {day_predicate(days, DAY)}"
-    rows = _shaped(backup.read(part, _ROWS), stored_schema(dataset))
-    evidence = _shaped(backup.read(part, _EVIDENCE), EVIDENCE_SCHEMA)
-    added = _shaped(backup.read(part, _VINTAGES), {**stored_schema(dataset), SUPERSEDED_AT: INSTANT})
+    rows, evidence, added = backup.rows(dataset, part), backup.evidence(part), backup.vintages(dataset, part)
     ledger = Ledger(root)
     ledger.forget(dataset.table, days)
-    data_table(root, dataset).overwrite(rows, month)
+    overwrite_months(root, dataset, days, rows)
     if added.height:
-        table = vintage_table(root, dataset)
-        there = table.read(table.files(**{MONTH: [month_of(days[0])]}), days_where(days))
+        there = stored(root, dataset, days, vintage_table)
         same = [n for n in there.columns if n != MONTH]
-        table.overwrite(there.join(added.select(same), on=same, how="anti", nulls_equal=True), month)
+        kept = there.join(added.select(same), on=same, how="anti", nulls_equal=True)
+        months = ", ".join(sorted({f"'{month_of(d)}'" for d in days}))
+        vintage_table(root, dataset).overwrite(kept, f"{MONTH} IN ({months}) AND {day_predicate(days, DAY)}")
     if evidence.height:
         ledger.put_evidence(dataset.table, evidence)
-    if digests(dataset, _stored(root, dataset, days)) != {
+    if digests(dataset, stored(root, dataset, days)) != {
         date.fromisoformat(day): said["before"] for day, said in part["days"].items()
     }:
         raise WarehouseError(
@@ -203,8 +217,26 @@ def _put_back(root: Path, dataset: Dataset, backup: Backup, part: Mapping[str, A
         )
 
 
-def _stored(root: Path, dataset: Dataset, days: list[date]) -> pl.DataFrame:
+def overwrite_months(
+    root: Path,
+    dataset: Dataset,
+    days: Sequence[date],
+    rows: pl.DataFrame,
+    fault: Callable[[str], None] = lambda step: None,
+) -> None:
+    """Put rows in the place of all that is stored of these days, a month at once; the caller holds the lock."""
     table = data_table(root, dataset)
+    for month, group in groupby(sorted(days), key=month_of):
+        its = list(group)
+        fault("data")
+        table.overwrite(rows.filter(days_where(its)), f"{MONTH} = '{month}' AND {day_predicate(its, DAY)}")
+
+
+def stored(
+    root: Path, dataset: Dataset, days: Sequence[date], of: Callable[[Path, Dataset], Table] = data_table
+) -> pl.DataFrame:
+    """What a table (`of`: data_table or vintage_table) holds of these days, ours first as it lies there."""
+    table = of(root, dataset)
     return table.read(table.files(**{MONTH: sorted({month_of(d) for d in days})}), days_where(days))
 
 

@@ -2,19 +2,18 @@
 
 Belongs here: the order of steps. Not here: which row stays (dedupe), the backup's form (backups).
 
-The steps of each batch of days of a month: backup; beside (the clean rows in a file of their own, read back and
-compared); vintages (append what is not there); forget (the evidence of days whose content changes); data (one
-overwrite, which swaps the days at once); compare; evidence. A crash between any two leaves a day with its old or its
-clean rows, and with evidence only if that holds.
+The steps of each batch of days: backup; beside (the clean rows in a file of their own, read back and compared);
+vintages (append what is not there); forget (the evidence of days whose content changes); data (one overwrite a month,
+which swaps its days at once); compare; evidence. A crash between any two leaves a day with its old or its clean rows,
+and with evidence only if that holds; the next run puts back from the backup the evidence that a crash has cost.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +21,13 @@ import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.warehouse import dedupe, facts, merge
-from gbpm_dagster.warehouse.backups import Backup, Part, digests
-from gbpm_dagster.warehouse.delta import day_predicate, explained
-from gbpm_dagster.warehouse.incoming import ROWS_AT_ONCE, month_of
+from gbpm_dagster.warehouse.backups import Backup, Part, digests, listed, overwrite_months, stored
+from gbpm_dagster.warehouse.delta import explained
+from gbpm_dagster.warehouse.incoming import ROWS_AT_ONCE
 from gbpm_dagster.warehouse.lake import Lake
 from gbpm_dagster.warehouse.locks import lock
-from gbpm_dagster.warehouse.protocol import DAY, EVIDENCE_SCHEMA, MONTH, WarehouseError, stored_schema
-from gbpm_dagster.warehouse.replace import data_table, days_where, vintage_table
+from gbpm_dagster.warehouse.protocol import DAY, EVIDENCE_SCHEMA, WarehouseError
+from gbpm_dagster.warehouse.replace import data_table, vintage_table
 
 SAMPLE = 5
 _MEASURED = (
@@ -59,7 +58,7 @@ def survey(
     """What `clean` would do; changes nothing. Raises WarehouseError if the table cannot be read."""
     found = Found(_no_counts())
     for days in _suspects(lake, dataset, start, end, found, told):
-        rows = _stored(lake, dataset, days)
+        rows = stored(lake.root, dataset, days)
         _note(lake, dataset, found, rows, dedupe.resolve(dataset, rows))
     return found
 
@@ -79,10 +78,11 @@ def clean(
     backups: the folder a backup is made in, if there is anything to change. fault: called with the name of each step
     before it. Raises WarehouseError; what was changed until then is in the backup.
     """
+    resume(lake, dataset, backups)
     found, backup = Found(_no_counts()), None
     for days in _suspects(lake, dataset, start, end, found, told):
         with lock(lake.root, dataset.table):
-            rows = _stored(lake, dataset, days)  # again, now that nobody writes
+            rows = stored(lake.root, dataset, days)  # again, now that nobody writes
             resolved = dedupe.resolve(dataset, rows)
             if resolved.current.height == rows.height:
                 continue
@@ -99,7 +99,7 @@ def clean(
 def _suspects(
     lake: Lake, dataset: Dataset, start: date | None, end: date | None, found: Found, told: Told
 ) -> Iterator[list[date]]:
-    """Days in which a key stands more than once, month by month, as many as fit in memory; counts found.rows."""
+    """Days in which a key stands more than once, as many at a time as fit in memory; counts found.rows."""
     held = dict(lake.count_rows(dataset, start, end).iter_rows())
     found.rows = sum(held.values())
     for days in _batches(held):
@@ -111,20 +111,16 @@ def _suspects(
 
 
 def _batches(held: dict[date, int]) -> Iterator[list[date]]:
-    for _, month in groupby(sorted(held), key=month_of):
-        batch: list[date] = []
-        for day in month:
-            if batch and sum(held[d] for d in batch) + held[day] > ROWS_AT_ONCE:
-                yield batch
-                batch = []
-            batch.append(day)
+    batch: list[date] = []
+    rows = 0
+    for day in sorted(held):
+        if batch and rows + held[day] > ROWS_AT_ONCE:
+            yield batch
+            batch, rows = [], 0
+        batch.append(day)
+        rows += held[day]
+    if batch:
         yield batch
-
-
-def _stored(lake: Lake, dataset: Dataset, days: Sequence[date]) -> pl.DataFrame:
-    table = data_table(lake.root, dataset)
-    rows = table.read(table.files(**{MONTH: [month_of(days[0])]}), days_where(days))
-    return rows.select(list(stored_schema(dataset)))
 
 
 def _note(lake: Lake, dataset: Dataset, found: Found, rows: pl.DataFrame, resolved: dedupe.Resolved) -> None:
@@ -133,30 +129,36 @@ def _note(lake: Lake, dataset: Dataset, found: Found, rows: pl.DataFrame, resolv
     if len(found.samples) < SAMPLE:
         fates = dedupe.judge(dataset, rows)
         found.samples += dedupe.samples(dataset, rows, fates, SAMPLE - len(found.samples))
-    _, unsure = _evidence(lake, dataset, resolved.current)
+    _, unsure = _evidence(dataset, _known(lake, dataset, resolved), resolved.current)
     found.refetch |= unsure
     for day, n in resolved.counts.filter(pl.col("conflicts") > 0).select(DAY, "conflicts").iter_rows():
         found.refetch[day] = f"vintage_conflict: {n} keys with unlike contents that no stamp decides between"
 
 
-def _evidence(lake: Lake, dataset: Dataset, clean_rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[date, str]]:
-    """(evidence of the clean days, days for which none can be given and why).
+def _known(lake: Lake, dataset: Dataset, resolved: dedupe.Resolved) -> pl.DataFrame:
+    """The evidence of the days of a batch."""
+    days = resolved.counts[DAY].to_list()
+    return lake.evidence([dataset.table], days[0], days[-1]).filter(pl.col("day").is_in(days))
+
+
+def _evidence(
+    dataset: Dataset, known: pl.DataFrame, clean_rows: pl.DataFrame
+) -> tuple[pl.DataFrame, dict[date, str]]:
+    """(evidence of the clean days, days for which none can be given and why); known: their evidence until now.
 
     What it says of the answers stays; what it measures is measured anew. Where the clean rows have other keys than
     the answers had, rows came from elsewhere or are gone: no evidence speaks for them, so that the day is fetched.
     """
     measured = facts.measure(dataset, clean_rows).rename({DAY: "day"}).select("day", *_MEASURED)
-    days = measured["day"].to_list()
-    known = lake.evidence([dataset.table], min(days), max(days))
     both = known.drop(*(n for n in _MEASURED if n != "distinct_keys")).join(measured, on="day", suffix="_now")
     same = both.filter(pl.col("distinct_keys") == pl.col("distinct_keys_now"))
+    other = both.filter(pl.col("distinct_keys") != pl.col("distinct_keys_now"))
     unsure = {
         day: f"{now} keys are stored, the answers had {had}"
-        for day, had, now in both.filter(pl.col("distinct_keys") != pl.col("distinct_keys_now"))
-        .select("day", "distinct_keys", "distinct_keys_now")
-        .iter_rows()
+        for day, had, now in other.select("day", "distinct_keys", "distinct_keys_now").iter_rows()
     }
-    unsure |= {day: "no evidence: never fetched" for day in days if day not in set(known["day"].to_list())}
+    fetched = set(known["day"].to_list())
+    unsure |= {day: "no evidence: never fetched" for day in measured["day"].to_list() if day not in fetched}
     return same.select(pl.col(n).cast(kind) for n, kind in EVIDENCE_SCHEMA.items()), unsure
 
 
@@ -170,8 +172,8 @@ def _swap(
 ) -> None:
     """Put the clean rows of these days in the place of theirs; the caller holds the table's lock."""
     table, days = dataset.table, resolved.counts[DAY].to_list()
-    before = lake.evidence([table], min(days), max(days)).filter(pl.col("day").is_in(days))
-    after, _ = _evidence(lake, dataset, resolved.current)
+    before = _known(lake, dataset, resolved)
+    after, _ = _evidence(dataset, before, resolved.current)
     added = _new_vintages(lake, dataset, days, resolved.superseded)
     planned = digests(dataset, resolved.current)
     fault("backup")
@@ -184,27 +186,53 @@ def _swap(
     fault("forget")
     holds = _unchanged(before, after)
     lake.ledger.forget(table, [d for d in before["day"].to_list() if d not in holds])
-    fault("data")
-    month = f"{MONTH} = '{month_of(days[0])}' AND {day_predicate(days, DAY)}"
-    data_table(lake.root, dataset).overwrite(beside, month)
+    overwrite_months(lake.root, dataset, days, beside, fault)
     fault("compare")
-    if digests(dataset, _stored(lake, dataset, days)) != planned:
+    if digests(dataset, stored(lake.root, dataset, days)) != planned:
         raise WarehouseError(
             f"{table} {days[0]} to {days[-1]}: what is stored is not what was written: "
             f"`gbpm restore {backup.folder.name}` brings the days back"
         )
     fault("evidence")
-    renewed = after.filter(~pl.col("day").is_in(list(holds)))
+    _put_evidence(lake, dataset, after.filter(~pl.col("day").is_in(list(holds))))
+    fault("done")
+
+
+def _put_evidence(lake: Lake, dataset: Dataset, renewed: pl.DataFrame) -> None:
     if renewed.height:
         version = data_table(lake.root, dataset).version
-        lake.ledger.put_evidence(table, renewed.with_columns(pl.lit(version, pl.Int64).alias("table_version")))
-    fault("done")
+        renewed = renewed.with_columns(pl.lit(version, pl.Int64).alias("table_version"))
+        lake.ledger.put_evidence(dataset.table, renewed)
+
+
+def resume(lake: Lake, dataset: Dataset, parent: Path) -> None:
+    """Give the days of backups whose `clean` was cut short the evidence back that they lost, where it holds."""
+    for backup in listed(parent):
+        if backup.table == dataset.table and not backup.manifest.get("finished"):
+            with lock(lake.root, dataset.table):
+                for part in backup.parts:
+                    _resume(lake, dataset, backup, part)
+            backup.done(finished=True)
+
+
+def _resume(lake: Lake, dataset: Dataset, backup: Backup, part: Mapping[str, Any]) -> None:
+    days = {date.fromisoformat(day): said for day, said in part["days"].items()}
+    had = set(lake.evidence([dataset.table], min(days), max(days))["day"].to_list())
+    lost = backup.evidence(part).filter(~pl.col("day").is_in(list(had)))
+    rows = stored(lake.root, dataset, lost["day"].to_list()) if lost.height else lost
+    if rows.is_empty():
+        return
+    now = digests(dataset, rows)
+    old = [day for day, digest in now.items() if digest == days[day]["before"]]
+    new = [day for day, digest in now.items() if digest == days[day]["after"]]
+    clean_rows = dedupe.resolve(dataset, rows.filter(pl.col(DAY).is_in(new))).current
+    renewed, _ = _evidence(dataset, lost.filter(pl.col("day").is_in(new)), clean_rows)
+    _put_evidence(lake, dataset, pl.concat([lost.filter(pl.col("day").is_in(old)), renewed]))
 
 
 def _new_vintages(lake: Lake, dataset: Dataset, days: Sequence[date], superseded: pl.DataFrame) -> pl.DataFrame:
     """Those that are not there yet. A row without a receipt was never seen current."""
-    table = vintage_table(lake.root, dataset)
-    there = table.read(table.files(**{MONTH: [month_of(days[0])]}), days_where(days))
+    there = stored(lake.root, dataset, days, vintage_table)
     return merge.new_vintages(dataset, superseded.select(there.columns), there)
 
 
