@@ -265,6 +265,40 @@ def export(
     raise typer.Exit(report.export(found, json, allow_gaps))
 
 
+@app.command()
+def deduplicate(
+    table: Annotated[str, typer.Argument(help="table (see `gbpm tables`), or with --as a path")],
+    first: From = None,
+    last: To = None,
+    apply: Annotated[bool, typer.Option("--apply", help="do it, after a backup; without it only say")] = False,
+    as_: Annotated[str | None, typer.Option("--as", help="the table that TABLE, a path, has the rows of")] = None,
+    out: Annotated[str | None, typer.Option(help="with --as: Parquet file for the clean rows")] = None,
+    json: Json = False,
+) -> None:
+    """Rows whose natural key stands more than once: what would go and why; 3 = there are such."""
+    from gbpm_dagster.console import duplicates
+    from gbpm_dagster.orchestration import cleaning
+
+    if as_ is not None:
+        found = cleaning.deduplicate_path(table, as_, first, last, out=out, apply=apply)
+    else:
+        found = cleaning.deduplicate(table, first, last, apply=apply, out=out, quiet=json)
+    raise typer.Exit(duplicates.verdict(found, json))
+
+
+@app.command()
+def restore(
+    backup: Annotated[str | None, typer.Argument(help="its name; without it those there are")] = None,
+    force: Annotated[bool, typer.Option("--force", help="over days that changed since, too")] = False,
+    json: Json = False,
+) -> None:
+    """Bring the days of a backup back exactly as they were."""
+    from gbpm_dagster.console import duplicates
+    from gbpm_dagster.orchestration import cleaning
+
+    duplicates.restored(cleaning.restore(backup, force) if backup else cleaning.backups(), json)
+
+
 @catalogue.command()
 def verify(
     document: Annotated[

@@ -172,6 +172,13 @@ class Settings(BaseSettings):
         description="seconds between two looks of Dagster's daemon at the backfills that are asked for or under way",
     )
     max_runs: int = Field(2, ge=1, le=64, validation_alias="GBPM_MAX_RUNS", description="Dagster runs at a time")
+    backup_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        validation_alias="GBPM_BACKUP_DAYS",
+        description="days that a backup of deduplicated days is kept; the nightly upkeep removes older ones",
+    )
     state_dir: Path = Field(
         default_factory=lambda: user_state_path("gbpm"),
         validation_alias="GBPM_STATE_DIR",
@@ -248,6 +255,10 @@ class Settings(BaseSettings):
     @property
     def dagster_home(self) -> Path:
         return self.home / "dagster"
+
+    @property
+    def backups(self) -> Path:
+        return self.home / "backups"
 
     @property
     def logs(self) -> Path:

@@ -47,6 +47,11 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def said(text: str) -> None:
+    """A line, as it is."""
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def rows(title: str, columns: Sequence[str], records: Sequence[Sequence[Any]]) -> None:
     """One table; numbers to the right. Text is shown as it is: only rich's own Text has style."""
     table = Table(title=title, title_justify="left", header_style="bold")

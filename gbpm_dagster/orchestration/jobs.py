@@ -13,6 +13,7 @@ from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.market.calendar import LONDON
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.checks import store
+from gbpm_dagster.orchestration.cleaning import expired_backups
 from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
 from gbpm_dagster.orchestration.settlement import ASSET_JOB, build_runs_schedule
@@ -64,17 +65,21 @@ def build_jobs() -> dict[str, dg.JobDefinition]:
 
 
 def upkeep_job() -> dg.JobDefinition:
-    """`upkeep`: joins the lake's small files and removes versions older than a week."""
+    """`upkeep`: joins the lake's small files, removes versions older than a week and backups past their time."""
 
     @dg.op(name="run_upkeep", required_resource_keys={"gbpm"})
     def tidy(context: dg.OpExecutionContext) -> None:
-        lake = context.resources.gbpm.lake
+        runtime: Runtime = context.resources.gbpm
+        lake = runtime.lake
         joined, removed = sum(lake.compact().values()), sum(lake.vacuum().values())
         context.log.info(f"{joined} small files joined, {removed} files of versions older than a week removed")
+        for name in expired_backups(runtime):
+            context.log.info(f"backup {name} removed: older than {runtime.settings.backup_days} days")
 
     @dg.job(
         name="upkeep",
-        description="Joins the lake's small files and removes versions older than a week; changes no row.",
+        description="Joins the lake's small files, removes versions older than a week and backups past their time; "
+        "changes no row.",
         executor_def=dg.in_process_executor,
     )
     def job() -> None:

@@ -23,6 +23,7 @@ from gbpm_dagster.quality.result import (
     CheckResult,
     batches,
     count,
+    day_ranges,
     nothing_to_check,
     plain,
 )
@@ -31,6 +32,7 @@ from gbpm_dagster.warehouse.protocol import DAY, Warehouse
 BATCH_ROWS = 5_000_000
 """Rows grouped by one query: bounds its memory."""
 
+_KINDS = {"day": pl.Date, "exact": pl.Int64, "other": pl.Int64}
 _COUNTS = {"day": pl.Date, "rows": pl.Int64, "keys": pl.Int64}
 
 
@@ -81,7 +83,8 @@ def check_duplicates(
         after = _evidence(warehouse, dataset, days)
         judged.learn(DUPLICATES, dataset.table, rules, found, before, after)
     repeated = _repeated(warehouse, dataset, wanted, stored)
-    return _result(dataset, evidence, stored, differing, repeated)
+    kinds = _kinds(warehouse, dataset, stored)
+    return _result(dataset, evidence, stored, differing, repeated, kinds)
 
 
 def _evidence(warehouse: Warehouse, dataset: Dataset, days: Sequence[date]) -> pl.DataFrame:
@@ -180,26 +183,60 @@ def _repeated_read(warehouse: Warehouse, dataset: Dataset, days: Sequence[date])
     ).head(SAMPLE)
 
 
+def _kinds(warehouse: Warehouse, dataset: Dataset, stored: pl.DataFrame) -> pl.DataFrame:
+    """Rows too many by kind, of the days that have such: day, exact (the same content again), other (another content
+    of the same key). domain.md 3.2: the first are copies, the second vintages of which the newest is current."""
+    suspects = stored.filter(pl.col("rows") > pl.col("keys"))
+    rows, fallback = dict(suspects.select("day", "rows").iter_rows()), dict(dataset.unit_fallback)
+    key = [pl.coalesce(k, fallback[k]) if k in fallback else pl.col(k) for k in dataset.key]
+    key = [part.alias(f"_k{i}") for i, part in enumerate(key)]
+    found = [pl.DataFrame(schema=_KINDS)]
+    for days in batches(suspects["day"].to_list(), rows, BATCH_ROWS // 10):
+        held = warehouse.read(dataset, days[0], days[-1], columns=[DAY, *dataset.names])
+        contents = held.filter(pl.col(DAY).is_in(days)).group_by(DAY, *dataset.names).agg(n=pl.len().cast(pl.Int64))
+        by_key = contents.group_by(pl.col(DAY).alias("day"), *key).agg(
+            exact=(pl.col("n") - 1).sum(), other=pl.len().cast(pl.Int64) - 1
+        )
+        found.append(by_key.group_by("day").agg(pl.col("exact", "other").sum()).select(list(_KINDS)))
+    return pl.concat(found).sort("day")
+
+
+def _worst_ranges(kinds: pl.DataFrame) -> list[dict[str, Any]]:
+    """Ranges of neighbouring days with rows too many, the most rows first."""
+    found = []
+    for first, last in day_ranges(kinds["day"].to_list()):
+        part = kinds.filter(pl.col("day").is_between(first, last)).sum()
+        found.append({"from": first, "to": last, "exact": part["exact"][0], "other content": part["other"][0]})
+    return sorted(found, key=lambda r: (-(r["exact"] + r["other content"]), r["from"]))[:LISTED_DAYS]
+
+
 def _result(
     dataset: Dataset,
     evidence: pl.DataFrame,
     stored: pl.DataFrame,
     differing: Sequence[date],
     repeated: tuple[int, list[dict[str, Any]]],
+    kinds: pl.DataFrame,
 ) -> CheckResult:
     extra, sample = repeated
+    exact, other = int(kinds["exact"].sum()), int(kinds["other"].sum())
     unknown = stored.filter(~pl.col("day").is_in(evidence["day"].to_list()))["day"].to_list()
     rows = int(stored["rows"].sum())
     said = []
     if extra:
         key = ", ".join(dataset.key)
-        said.append(f"{count(extra, 'row')} too many: the same ({key}) more than once")
+        split = [f"{exact:,} exact copies"] * (exact > 0) + [f"{other:,} with other content"] * (other > 0)
+        kind = f" ({', '.join(split)})" if split else ""
+        said.append(f"{count(extra, 'row')} too many: the same ({key}) more than once{kind}")
     if differing:
         said.append(f"evidence and rows differ on {count(len(differing), 'day')}, first {differing[0]}")
     passed = not said
     details: dict[str, Any] = {"days": len(evidence), "rows": rows, "distinct keys": int(stored["keys"].sum())}
     if extra:
         details |= {"rows too many": extra, "repeated keys": sample}
+    if len(kinds):
+        details |= {"exact copies": exact, "other content (vintages)": other}
+        details["days, worst first"] = plain(_worst_ranges(kinds))
     if differing:
         compared = _compared(evidence, stored).head(LISTED_DAYS)
         details["evidence differs"] = plain(compared.iter_rows(named=True))
@@ -207,6 +244,8 @@ def _result(
         details["rows without evidence"] = [d.isoformat() for d in unknown[:LISTED_DAYS]]
     if not passed:
         first = differing[0] if differing else sample[0]["first_day"]
-        details["next step"] = f"gbpm backfill {dataset.table} --from {first} --to {first} writes such a day anew"
+        anew = f"gbpm backfill {dataset.table} --from {first} --to {first} writes such a day anew"
+        gone = f"gbpm deduplicate {dataset.table} says what would go, --apply does it; "
+        details["next step"] = (gone if len(kinds) else "") + anew
     summary = "; ".join(said) if said else f"{count(rows, 'row')} on {count(len(evidence), 'day')}, every key once"
     return CheckResult(dataset.table, DUPLICATES, passed, ERROR, summary, details=details)

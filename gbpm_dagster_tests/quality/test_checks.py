@@ -128,7 +128,30 @@ def test_a_key_stored_twice_is_found_though_its_values_differ() -> None:
     assert result.details["rows too many"] == 1
     sample = result.details["repeated keys"][0]
     assert (sample["settlementPeriod"], sample["n"], sample["first_day"]) == (7, 2, "2024-01-03")
-    assert result.details["next step"].startswith("gbpm backfill bmrs_costs --from 2024-01-03")
+    assert result.details["next step"].startswith("gbpm deduplicate bmrs_costs says what would go")
+    assert "gbpm backfill bmrs_costs --from 2024-01-03" in result.details["next step"]
+
+
+def test_copies_and_vintages_are_told_apart_and_the_worst_days_come_first() -> None:
+    """domain.md 3.2: the same content again is an exact duplicate, another content of the key a vintage."""
+    days = [DAY + timedelta(days=n) for n in range(4)]
+    one, two, _, four = (costs(day) for day in days)
+    rows = [
+        *one, one[0],
+        *two, two[0], two[0], {**two[5], "systemSellPrice": 1.0},
+        *costs(days[2]),
+        *four, {**four[0], "systemSellPrice": 2.0}, {**four[0], "systemSellPrice": 3.0}, four[1], four[2], four[3],
+    ]  # fmt: skip
+    memory = stored(COSTS, rows)
+    memory.answers = evidence(*(answer(COSTS, day, FETCHED, rows=48, distinct_keys=48) for day in days))
+    result = plain(check_duplicates(memory, COSTS, days))
+    assert (result.details["exact copies"], result.details["other content (vintages)"]) == (6, 3)
+    assert result.details["rows too many"] == 9
+    assert "(6 exact copies, 3 with other content)" in result.summary
+    assert result.details["days, worst first"] == [
+        {"from": "2024-01-06", "to": "2024-01-06", "exact": 3, "other content": 2},
+        {"from": "2024-01-03", "to": "2024-01-04", "exact": 3, "other content": 1},
+    ]
 
 
 def test_nulls_of_a_key_are_equal_and_the_other_unit_name_stands_in() -> None:

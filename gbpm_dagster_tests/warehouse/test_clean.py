@@ -147,7 +147,7 @@ def test_a_damaged_backup_is_refused(lake: Lake) -> None:
     with pytest.raises(WarehouseError, match="not as it was written"):
         backups.restore(lake.root, COSTS, backup)
     assert same(everything(lake), before)
-    with pytest.raises(WarehouseError, match="there is no backup 'bmrs_mid-x': those in .* are: bmrs_costs-2026"):
+    with pytest.raises(WarehouseError, match=r"there is no backup 'bmrs_mid-x': those in .* are: bmrs_costs-2026"):
         backups.find(lake.root.parent / "backups", "bmrs_mid-x")
 
 
@@ -240,7 +240,7 @@ def test_a_table_as_the_legacy_system_left_it(tmp_path: Path) -> None:
     found = cleaned(lake)
     assert totals(found) == said
     for name in ("rows", "current", "superseded", "exact_duplicates"):
-        assert said[name] == known[name] - (0 if name in ("superseded", "exact_duplicates") else 0)
+        assert said[name] == known[name]
     assert said["conflicts"] == 0
     now = lake.read(COSTS)
     truth = legacy_costs.truth()
