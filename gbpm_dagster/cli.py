@@ -28,6 +28,7 @@ app = typer.Typer(
 catalogue = typer.Typer(help="The tables' declarations, and Elexon's own document.", no_args_is_help=True)
 app.add_typer(catalogue, name="catalogue")
 app.add_typer(cli_known_gaps.app, name="known-gaps")
+app.add_typer(cli_alerts.app, name="alerts")
 
 Tables = Annotated[list[str] | None, typer.Argument(help="tables (see `gbpm tables`)", show_default=False)]
 From = Annotated[str | None, typer.Option("--from", help="first London day, yyyy-mm-dd")]

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_state_path
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from gbpm_dagster.elexon.address import printable, wrong
 from gbpm_dagster.market.calendar import london_day
+from gbpm_dagster.settings_alerts import AlertSettings
 
 LIVE_BASE_URL = "https://data.elexon.co.uk/bmrs/api/v1"
 
@@ -26,10 +27,8 @@ class SettingsError(ValueError):
     """A setting has a bad value; the message names the variable, the value and what is allowed."""
 
 
-class Settings(BaseSettings):
+class Settings(AlertSettings):
     """Settings of one home. Each field's `validation_alias` is its environment variable."""
-
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
     home: Path = Field(
         Path(".gbpm"),
@@ -201,7 +200,7 @@ class Settings(BaseSettings):
         """Settings from the environment (empty values count as not set); raises SettingsError."""
         env = os.environ if environ is None else environ
         values: dict[str, Any] = {}
-        for name, info in cls.model_fields.items():
+        for name, info in fields().items():
             text = env.get(variable(info), "").strip()
             if text:
                 values[name] = text
@@ -270,8 +269,21 @@ def variable(info: FieldInfo) -> str:
     return str(info.validation_alias)
 
 
+def fields() -> dict[str, FieldInfo]:
+    """Every field by name: those above, then those of alerts, which pydantic would put first."""
+    every, own = Settings.model_fields, Settings.__annotations__
+    return {n: i for n, i in every.items() if n in own} | {n: i for n, i in every.items() if n not in own}
+
+
+HIDDEN = "(set, hidden)"
+SECRETS = frozenset(n for n, i in Settings.model_fields.items() if i.annotation is SecretStr)
+"""Fields whose values are never shown: passwords, and addresses that are one."""
+
+
 def shown(name: str, value: Any) -> Any:
     """The value of a settings field as it may be printed: an address without the name and password in it."""
+    if name in SECRETS:
+        return HIDDEN if (value.get_secret_value() if isinstance(value, SecretStr) else value) else ""
     return printable(value, hidden="***@") if name == "base_url" and isinstance(value, str) else value
 
 
@@ -281,8 +293,11 @@ def _explain(error: ValidationError, values: Mapping[str, Any]) -> str:
         place = str(problem["loc"][0]) if problem["loc"] else ""
         name = next((n for n, i in Settings.model_fields.items() if place in (n, variable(i))), place)
         info = Settings.model_fields.get(name)
-        label = variable(info) if info else place
-        meaning = f" ({info.description})" if info and info.description else ""
         said = problem["msg"].removeprefix("Value error, ")
+        if info is None:  # of several settings together: the sentence names them
+            lines.append(said)
+            continue
+        label = variable(info)
+        meaning = f" ({info.description})" if info.description else ""
         lines.append(f"{label} is {shown(name, values.get(name))!r}: {said[:1].lower()}{said[1:]}{meaning}")
     return "; ".join(lines)

@@ -12,7 +12,7 @@ from typing import Any
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic_core import PydanticUndefined
 
-from gbpm_dagster.settings import Settings, variable
+from gbpm_dagster.settings import fields, variable
 
 PAGE = Path(__file__).parents[1] / "docs" / "contract.md"
 BEGIN, END = "<!-- settings: made by scripts/docs_settings.py -->", "<!-- end of settings -->"
@@ -24,7 +24,7 @@ BOUNDS: dict[type, str] = {Ge: "ge", Gt: "gt", Le: "le", Lt: "lt"}
 def table() -> str:
     """One row a setting: variable, default, allowed, meaning."""
     lines = ["| variable | default | allowed | meaning |", "|---|---|---|---|"]
-    for info in Settings.model_fields.values():
+    for info in fields().values():
         limits = [
             f"{sign} {getattr(rule, BOUNDS[kind])}"
             for rule in info.metadata
@@ -37,7 +37,7 @@ def table() -> str:
 
 
 def _text(value: Any) -> str:
-    if value is None or value == ():
+    if value is None or value == () or not str(value):
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

@@ -18,7 +18,7 @@ from gbpm_dagster.console.failures import CannotWork
 from gbpm_dagster.elexon.plan import plan as plan_windows
 from gbpm_dagster.elexon.plan import span_text
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
-from gbpm_dagster.settings import Settings, shown, variable
+from gbpm_dagster.settings import Settings, fields, shown, variable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -191,7 +191,7 @@ def config() -> list[dict[str, Any]]:
     """Every setting: variable, value, origin, meaning. A name and password within an address are hidden."""
     settings = open_runtime().settings
     found = []
-    for name, info in Settings.model_fields.items():
+    for name, info in fields().items():
         label = variable(info)
         origin = "environment" if os.environ.get(label, "").strip() else "default"
         value = shown(name, getattr(settings, name))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from gbpm_dagster.orchestration.alerting import build_alerts
 from gbpm_dagster.orchestration.assets import build_asset
 from gbpm_dagster.orchestration.first_look import build_first_look
 from gbpm_dagster.orchestration.healing import build_healer
@@ -24,11 +25,17 @@ def build_definitions(settings: Settings, runtime: Runtime | None = None) -> dg.
     datasets, jobs = runtime.datasets, build_jobs()
     # A home of recorded days has no service behind it whose document could be looked at.
     own = [build_known_gaps(), *([build_openapi()] if runtime.scope is None else [])]
+    assets = [*(build_asset(d, runtime) for d in datasets), *(asset for asset, _ in own)]
+    checks = [key for asset in assets for key in asset.check_keys]
     return dg.Definitions(
-        assets=[*(build_asset(d, runtime) for d in datasets), *(asset for asset, _ in own)],
+        assets=assets,
         jobs=list(jobs.values()),
         schedules=[*build_schedules(datasets, runtime, jobs), *(schedule for _, schedule in own)],
-        sensors=[build_healer(datasets, runtime), build_first_look(datasets, jobs["gap_check"])],
+        sensors=[
+            build_healer(datasets, runtime),
+            build_first_look(datasets, jobs["gap_check"]),
+            build_alerts(runtime, checks),
+        ],
         resources={"gbpm": runtime},
         executor=dg.in_process_executor,
     )
