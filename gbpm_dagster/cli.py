@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gbpm_dagster import __version__, cli_known_gaps
+from gbpm_dagster import __version__, cli_alerts, cli_known_gaps
 
 app = typer.Typer(
     help="GB Power Market: a complete, verified, self-healing warehouse of the GB electricity market.",

@@ -15,9 +15,11 @@ from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
 from gbpm_dagster import __version__
 from gbpm_dagster.alerts.channels import Channel, Email, Sender, Slack, Webhook
 from gbpm_dagster.alerts.engine import (
+    AT_SOURCE,
     CHECK,
     FAIL,
     FRESHNESS,
+    GIVEN_UP,
     OK,
     RUN,
     WARN,
@@ -31,12 +33,14 @@ from gbpm_dagster.alerts.outbox import Outbox, Round
 from gbpm_dagster.alerts.words import names
 from gbpm_dagster.orchestration.internal import CheckRecord, CheckStatus
 from gbpm_dagster.orchestration.runtime import Runtime
+from gbpm_dagster.quality.register import Entry, Status, entries
 from gbpm_dagster.quality.result import FRESHNESS as FRESHNESS_CHECK
 from gbpm_dagster.settings import Settings
 
 RUNS_LOOKED_AT = 100
-RUNS_SINCE = timedelta(days=1)
-"""A home whose alerts are switched on today is not told of the runs that failed last month."""
+SINCE = timedelta(days=1)
+"""A home whose alerts are switched on today is not told of the runs that failed last month, nor of all that the
+source is known to lack."""
 
 BUDGET = timedelta(seconds=30)
 """Of the minute Dagster gives a sensor."""
@@ -81,12 +85,16 @@ def policy_of(settings: Settings) -> Policy:
     return Policy(minimum, *(timedelta(seconds=s) for s in seconds))
 
 
-def findings(instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey], now: datetime) -> Iterator[Finding]:
-    """The last verdict of each check, and how the last run of each kind ended."""
+def findings(
+    instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey], register: Sequence[Entry], now: datetime
+) -> Iterator[Finding]:
+    """The last verdict of each check, how the last run of each kind ended, and what the healer wrote down."""
     records = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(checks))
     for key, record in records.items():
         yield _of_check(key, record)
     yield from _of_runs(instance, now)
+    for entry in register:
+        yield from _of_entry(entry, now)
 
 
 def _of_check(key: dg.AssetCheckKey, record: CheckRecord) -> Finding:
@@ -109,9 +117,21 @@ def _key(check: dg.AssetCheckKey) -> str:
     return f"{check.name}/{check.asset_key.to_user_string()}"
 
 
+def _of_entry(entry: Entry, now: datetime) -> Iterator[Finding]:
+    """Days the healer gave up on, as long as they are; days the source was found to lack, when that is news."""
+    days = f"{entry.first}" if entry.last == entry.first else f"{entry.first} to {entry.last or 'now'}"
+    what, seen = f"{days}: {entry.reason}", f"{entry.status} {entry.changed_at.isoformat()}"
+    step = f"`gbpm known-gaps list {entry.table}`; `gbpm backfill {entry.table} --from {entry.first}` asks again"
+    for kind, status in ((GIVEN_UP, Status.GIVEN_UP), (AT_SOURCE, Status.MISSING_AT_SOURCE)):
+        value: float | None = FAIL if entry.status is status else OK
+        if value == FAIL and kind == AT_SOURCE and now - entry.changed_at > SINCE:
+            value = None
+        yield Finding(f"{kind}/{entry.id}", kind, entry.table, value, entry.changed_at, seen, what, step)
+
+
 def _of_runs(instance: dg.DagsterInstance, now: datetime) -> Iterator[Finding]:
     """The newest run that ended well or badly of each job and choice of assets; a cancelled one says nothing."""
-    ended = RunsFilter(statuses=[DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE], updated_after=now - RUNS_SINCE)
+    ended = RunsFilter(statuses=[DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE], updated_after=now - SINCE)
     seen: set[str] = set()
     for record in instance.get_run_records(filters=ended, limit=RUNS_LOOKED_AT):
         run = record.dagster_run
@@ -160,7 +180,8 @@ def tell_people(
 ) -> tuple[Sequence[Notice], Round]:
     """One look: what is new goes into the outbox, and what waits there is sent. Safe to end at any point."""
     outbox, policy = outbox_of(runtime.settings), policy_of(runtime.settings)
-    found = list(findings(instance, checks, now))
+    register = entries(runtime.lake.known_gaps([d.table for d in runtime.datasets]))
+    found = list(findings(instance, checks, register, now))
     judged = {_key(key) for key in checks}
 
     def change(alerts: Mapping[str, Alert], muted: Collection[str]) -> tuple[dict[str, Alert], list[Notice]]:

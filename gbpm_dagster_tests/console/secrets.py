@@ -1,4 +1,4 @@
-"""A login put into ELEXON_BASE_URL, and the search for it in everything a command leaves behind."""
+"""Secrets of the environment, and the search for them in everything a command leaves behind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from gbpm_dagster_tests.console.driver import Gbpm
 
 NAME, PASSWORD = "me-at-work", "hush-hush"
 AUTHORIZATION = "Basic " + base64.b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
-SECRETS = (NAME, PASSWORD, AUTHORIZATION.split()[1])
+HOOK, MAIL_PASSWORD = "hush-hush-hook", "hush-mail"
+SECRETS = (NAME, PASSWORD, AUTHORIZATION.split()[1], HOOK, MAIL_PASSWORD)
 TABLES = ("gbpm_evidence", "gbpm_attempts", "gbpm_quarantine", "gbpm_drift", "bmrs_mid", "bmrs_indo")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -14,6 +15,7 @@ from gbpm_dagster.alerts.engine import RAISED, RECOVERED
 from gbpm_dagster.orchestration import alerting
 from gbpm_dagster.orchestration.checks import store
 from gbpm_dagster.quality.checks import CheckResult
+from gbpm_dagster.quality.register import Entry, Status, new_entry
 from gbpm_dagster.quality.result import ERROR, WARN
 from gbpm_dagster_tests.alerts.servers import Hook, hook
 from gbpm_dagster_tests.orchestration.conftest import Home, HomeMaker
@@ -122,6 +124,31 @@ def test_days_that_could_not_be_fetched_are_told_by_table(home: HomeMaker) -> No
     assert (event, subjects) == (RAISED, ["bmrs_mid", "bmrs_mid"]), "its gaps and its run"
     said = {a["kind"]: a["what"] for a in at.posts[0].body["alerts"]}
     assert "bmrs_mid: 1 day(s) not stored: 2024-01-03" in said["run"]
+
+
+def enter(here: Home, entry: Entry) -> None:
+    here.runtime.lake.put_known_gaps([entry.row()])
+
+
+def test_what_the_healer_gave_up_and_what_the_source_lacks_is_told(home: HomeMaker) -> None:
+    now, day = datetime.now(UTC), date(2024, 1, 3)
+    with hook() as at:
+        here = home(replay=False, GBPM_WEBHOOK_URL=at.url, **QUICK)
+        entry = new_entry("bmrs_mid", day, day, Status.GIVEN_UP, "6 tries in 12 days", "healer", now)
+        lost = new_entry("bmrs_indo", day, day, Status.MISSING_AT_SOURCE, "two empty answers", "healer", now)
+        old = now - timedelta(days=2)
+        known = new_entry("bmrs_costs", day, day, Status.MISSING_AT_SOURCE, "long known", "healer", old)
+        noted = new_entry("bmrs_costs", day, None, Status.SUSPECTED, "a note", "seed", now)
+        for each in (entry, lost, known, noted):
+            enter(here, each)
+        assert tick(here) == "raised: bmrs_mid, bmrs_indo; 1 message(s) sent"
+        assert tick(here) == "nothing new"
+        enter(here, replace(entry, status=Status.RESOLVED, by="person", changed_at=now + timedelta(minutes=1)))
+        assert tick(here) == "recovered: bmrs_mid; 1 message(s) sent"
+    given_up, at_source = at.posts[0].body["alerts"]
+    assert given_up["what"] == "2024-01-03: 6 tries in 12 days"
+    assert given_up["next"].startswith("`gbpm known-gaps list bmrs_mid`")
+    assert at_source["kind"] == "missing_at_source"
 
 
 def test_a_table_that_left_the_home_is_nobodys_alert(home: HomeMaker) -> None:
