@@ -76,10 +76,10 @@ def said(former: Former) -> str:
         case Became.VIEW:
             return f"{former.name} is a view over {target}, which is not built yet{_after(note)}"
         case Became.STREAM:
-            return f"{former.name} arrives with the IRIS stream, which is not built yet: {target} has the history"
+            return f"{former.name} is what the IRIS stream brought, for SQL alone (`gbpm sql`): to fetch or check, name {target}"
         case Became.UNIFIED:
             base = former.tables[0]
-            return f"{former.name} joins {base} with the IRIS stream, which is not built yet: {base} has the history"
+            return f"{former.name} is {base} and the IRIS stream in one, for SQL alone (`gbpm sql`): to fetch or check, name {base}"
         case Became.DERIVED:
             return f"{former.name} is derived from {target}, and is not built yet"
         case Became.ARCHIVE:

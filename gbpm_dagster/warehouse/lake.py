@@ -17,8 +17,9 @@ import polars as pl
 
 from gbpm_dagster.catalogue import registry as catalogue
 from gbpm_dagster.catalogue.model import Dataset, Grain
+from gbpm_dagster.catalogue.streams import IRIS, stream_of
 from gbpm_dagster.catalogue.views import VIEWS
-from gbpm_dagster.warehouse import merge, snapshots, views
+from gbpm_dagster.warehouse import merge, snapshots, unified, views
 from gbpm_dagster.warehouse import query as queries
 from gbpm_dagster.warehouse.conditions import Where
 from gbpm_dagster.warehouse.delta import Conflict, Table, explained
@@ -40,6 +41,7 @@ from gbpm_dagster.warehouse.replace import Replacement, data_table, vintage_tabl
 from gbpm_dagster.warehouse.stream import Streams
 
 RETENTION = timedelta(days=7)
+STREAM_RETENTION = timedelta(hours=6)
 _TRIES = 5
 _TIME = ("settlementDate", "settlementPeriod", "startTime")
 """Columns of a key that put a person's rows in order before the others."""
@@ -219,7 +221,12 @@ class Lake(Warehouse):
 
     def vacuum(self, tables: Collection[str] | None = None, keep: timedelta = RETENTION) -> dict[str, int]:
         """Delete files that no version younger than `keep` needs; returns files removed by table."""
-        return {name: self._upkeep(name, lambda t: t.vacuum(keep)) for name in self._present(tables)}
+        found = {}
+        for name in self._present(tables):
+            # Files of a day of the stream are joined all day long: what they were before would be most of the disk.
+            least = min(keep, STREAM_RETENTION) if IRIS in name else keep
+            found[name] = self._upkeep(name, lambda t, least=least: t.vacuum(least))  # type: ignore[misc]
+        return found
 
     def disk_usage(self) -> dict[str, int]:
         """Bytes on disk of each table that is there (old versions and logs included)."""
@@ -240,11 +247,15 @@ class Lake(Warehouse):
     def _table(self, name: str) -> Table:
         if name in SCHEMAS:
             return self.ledger.table(name)
-        dataset = self.datasets[name.removesuffix("_vintages")]
+        table = name.removesuffix("_vintages")
+        if table.endswith(IRIS):
+            return self.streams.table(stream_of(self.datasets[table.removesuffix(IRIS)]), vintages=table != name)
+        dataset = self.datasets[table]
         return (vintage_table if name.endswith("_vintages") else data_table)(self.root, dataset)
 
     def _present(self, tables: Collection[str] | None) -> list[str]:
-        names = [n for t in self.datasets for n in (t, f"{t}_vintages")] + list(SCHEMAS)
+        names = [n for t in self.datasets for s in (t, f"{t}{IRIS}") for n in (s, f"{s}_vintages")]
+        names += list(SCHEMAS)
         there = [n for n in names if (self.root / n / "_delta_log").is_dir()]
         return there if tables is None else [n for n in there if n in set(tables)]
 
@@ -281,6 +292,10 @@ class Lake(Warehouse):
             sources |= {name: table, old: vintages, history.name: history}
             for alias in dataset.aliases:
                 sources.setdefault(alias, table)
+            for streamed in unified.sources(self.root, dataset, table):
+                sources[streamed.name] = streamed
+                for alias in dataset.aliases:
+                    sources.setdefault(streamed.name.replace(name, alias, 1), streamed)
         for name, schema in SCHEMAS.items():
             sources[name] = self._source(name, schema, tuple(c for c in ("table", "day", "at") if c in schema))
         sources[KNOWN_GAPS] = queries.Source(KNOWN_GAPS, SCHEMAS[KNOWN_GAPS], frame=self.known_gaps)

@@ -154,7 +154,7 @@ def _is_column(table: exp.Table, tree: exp.Query) -> bool:
 
 
 def _unknown(name: str, sources: Mapping[str, Source]) -> str:
-    derived = ("_vintages", "_history")
+    derived = ("_vintages", "_history", "_iris", "_unified")
     every = [s for s in sources if not s.endswith(derived) or name.lower().endswith(derived)]
     near = get_close_matches(name.lower(), every, n=3, cutoff=0.5)
     if not near:

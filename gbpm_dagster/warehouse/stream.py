@@ -140,15 +140,15 @@ class Streams:
 
     # reading and upkeep
 
-    def table(self, dataset: Dataset) -> Table:
-        """The Delta table of a stream entry."""
-        return stream_table(self.root, dataset)
+    def table(self, dataset: Dataset, *, vintages: bool = False) -> Table:
+        """The Delta table of a stream entry, or that of its vintages."""
+        return (stream_vintages if vintages else stream_table)(self.root, dataset)
 
     def read(
         self, dataset: Dataset, start: date | None = None, end: date | None = None, *, vintages: bool = False
     ) -> pl.DataFrame:
         """Rows of a stream entry of these London days, `stream_schema`, sorted by day and key."""
-        table = (stream_vintages if vintages else stream_table)(self.root, dataset)
+        table = self.table(dataset, vintages=vintages)
         where = pl.col(DAY).is_between(start or date.min, end or date.max)
         rows = merge.with_keys(table.read(where=where), dataset).sort(DAY, *merge.key_names(dataset))
         return rows.select(list(stream_schema(dataset)))

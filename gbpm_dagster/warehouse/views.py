@@ -110,11 +110,11 @@ def history_view(dataset: Dataset) -> Shape:
 def _current(dataset: Dataset) -> str:
     body = f"SELECT * FROM {rows_of(dataset.table)}"
     if DELETION in dataset.version_order:
-        body += f" WHERE {_not_deleted(dataset)}"
+        body += f" WHERE {not_deleted(dataset)}"
     if spans_days(dataset):
-        order = [f"{r} DESC NULLS LAST" for r in _ranks(dataset)]
+        order = [f"{r} DESC NULLS LAST" for r in ranks_of(dataset)]
         order += [f"{ident(FETCHED_AT)} DESC", f"{ident(SOURCE)} DESC"]
-        body += f" QUALIFY ROW_NUMBER() OVER (PARTITION BY {_key(dataset)} ORDER BY {', '.join(order)}) = 1"
+        body += f" QUALIFY ROW_NUMBER() OVER (PARTITION BY {key_of(dataset)} ORDER BY {', '.join(order)}) = 1"
     return body
 
 
@@ -124,8 +124,8 @@ def spans_days(dataset: Dataset) -> bool:
 
 
 def _history(dataset: Dataset) -> str:
-    ranks, rest = _ranks(dataset), f"CASE WHEN {ident(SOURCE)} = 'REST' THEN 1 ELSE 0 END"
-    key = _key(dataset) + ("" if spans_days(dataset) else f", {ident(DAY)}")
+    ranks, rest = ranks_of(dataset), f"CASE WHEN {ident(SOURCE)} = 'REST' THEN 1 ELSE 0 END"
+    key = key_of(dataset) + ("" if spans_days(dataset) else f", {ident(DAY)}")
     upwards = ", ".join(f"{r} ASC NULLS FIRST" for r in ranks)
     downwards = "".join(f"{r} DESC NULLS LAST, " for r in ranks)
     number = f"RANK() OVER (PARTITION BY {key} ORDER BY {upwards})" if ranks else "1"
@@ -162,7 +162,7 @@ SELECT * EXCLUDE ("_held", "{_SUPERSEDED}", "_n", "_last", "{KNOWN_FROM}", "_nex
     WHEN "{_SUPERSEDED}" IS NULL OR "_next" < "{_SUPERSEDED}" THEN "_next"
     ELSE "{_SUPERSEDED}" END AS "{KNOWN_UNTIL}"
 FROM followed
-{f"WHERE {_not_deleted(dataset)}" if DELETION in dataset.version_order else ""}
+{f"WHERE {not_deleted(dataset)}" if DELETION in dataset.version_order else ""}
 """.strip()
 
 
@@ -222,13 +222,13 @@ def _known_at(dataset: Dataset) -> str:
     return f"COALESCE({', '.join(map(ident, [*stamps, FETCHED_AT]))})" if stamps else ident(FETCHED_AT)
 
 
-def _key(dataset: Dataset) -> str:
+def key_of(dataset: Dataset) -> str:
     fallback = dict(dataset.unit_fallback)
     parts = [f"COALESCE({ident(k)}, {ident(fallback[k])})" if k in fallback else ident(k) for k in dataset.key]
     return ", ".join(parts)
 
 
-def _ranks(dataset: Dataset) -> list[str]:
+def ranks_of(dataset: Dataset) -> list[str]:
     """The version columns as comparable values, text in `version_order` by its place there (as merge.with_ranks)."""
     found = []
     for name in dataset.version:
@@ -240,6 +240,6 @@ def _ranks(dataset: Dataset) -> list[str]:
     return found
 
 
-def _not_deleted(dataset: Dataset) -> str:
+def not_deleted(dataset: Dataset) -> str:
     flags = [v for v in dataset.version if dataset.column(v).kind is Kind.STRING]
     return " AND ".join(f"{ident(v)} IS DISTINCT FROM {quoted(DELETION)}" for v in flags)
