@@ -237,7 +237,7 @@ def complete(dataset: Dataset) -> str:
     """The rule that calls a day complete (domain.md 2.1)."""
     rule = dataset.completeness
     if rule.rule is Rule.DAILY:
-        return "at least one row each London day, asked when it has ended; fewer than the days around it make it doubtful"
+        return f"at least one row each London day, asked when it has ended; {_doubtful(dataset)} make it doubtful"
     if rule.rule is Rule.SNAPSHOT:
         return "one list a day; one with less than 95 % of the rows of the one before is held until confirmed"
     if rule.rule is Rule.EVENTS:
@@ -252,6 +252,19 @@ def complete(dataset: Dataset) -> str:
     if rule.members:
         text += f" of every `{rule.member_column}` then in service ({len(rule.members)} known)"
     return text + (f", with {_listed(rule.values)} not null" if rule.values else "") + _counted(dataset)
+
+
+def _doubtful(dataset: Dataset) -> str:
+    """What makes a day of publications doubtful."""
+    rule, found = dataset.completeness, ["fewer than the days around it"]
+    if dataset.counts_publications and rule.publications > 1:
+        found.append(f"fewer publications than those and the {rule.publications} a day that are declared")
+    if dataset.counts_publications and rule.horizon:
+        found.append(f"a publication of fewer than {rule.horizon} rows")
+    if dataset.covers_periods:
+        each = f" of every `{rule.member_column}` ({len(rule.members)} known)" if rule.members else ""
+        found.append(f"a settlement period without its rows{each} on any day")
+    return ", ".join(found[:-1]) + (" or " if found[1:] else "") + found[-1]
 
 
 def _counted(dataset: Dataset) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from gbpm_dagster.catalogue.examples import EXAMPLES
 from gbpm_dagster.catalogue.model import Completeness, Dataset, Endpoint, Family, Lag, Rule, Style
 from gbpm_dagster.catalogue.terms import STREAMED, days
@@ -25,7 +27,7 @@ BMRS_FREQ = Dataset(
     ),
     key=("measurementTime",),
     partition_field="measurementTime",
-    completeness=Completeness(Rule.PERIODS, rows_per_period=120, values=("frequency",)),
+    completeness=Completeness(Rule.PERIODS, rows_per_period=120, values=("frequency",), grid=timedelta(seconds=15)),
     lag=Lag.minutes(5, 10, 60),
     freshness=STREAMED("measurementTime"),
     rows_per_day=5_760,

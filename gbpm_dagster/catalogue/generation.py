@@ -150,7 +150,9 @@ BMRS_AGPT = Dataset(
     version=("documentRevisionNumber", "publishTime"),
     nullable_key=("psrType", "businessType"),
     partition_field="publishTime",
-    completeness=Completeness(Rule.DAILY),
+    completeness=Completeness(
+        Rule.DAILY, member_column="psrType", members=PSR_TYPES, values=("quantity",), covers=True
+    ),
     lag=TRANSPARENCY,
     freshness=Freshness.minutes("hourly", 90, 180, "publishTime"),
     first_day=date(2023, 1, 1),
@@ -183,7 +185,9 @@ BMRS_AGWS = Dataset(
     version=("documentRevisionNumber", "publishTime"),
     nullable_key=("psrType", "businessType"),
     partition_field="publishTime",
-    completeness=Completeness(Rule.DAILY),
+    completeness=Completeness(
+        Rule.DAILY, member_column="psrType", members=WIND_AND_SOLAR, values=("quantity",), covers=True
+    ),
     lag=TRANSPARENCY,
     freshness=Freshness.minutes("hourly", 90, 180, "publishTime"),
     first_day=date(2023, 1, 1),

@@ -21,7 +21,7 @@ BMRS_DATL = Dataset(
     key=("settlementDate", "settlementPeriod", "publishTime"),
     version=("documentRevisionNumber",),
     partition_field="publishTime",
-    completeness=Completeness(Rule.DAILY),
+    completeness=Completeness(Rule.DAILY, publications=1, horizon=46),
     lag=Lag.minutes(60, 120, 1440),
     freshness=Freshness.minutes("daily", 2160, 4320, "publishTime"),
     first_day=date(2023, 1, 1),

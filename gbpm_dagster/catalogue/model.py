@@ -89,6 +89,9 @@ TYPICAL_VALUE = 14
 FULL_FLOOR = 50
 """A floor of so many rows a day or more means at least one in each of its (at most 50) periods."""
 
+GRID_TOLERANCE = timedelta(seconds=2)
+"""How far from its instant of the grid a sample may lie (domain.md 2.4)."""
+
 PERIOD_START = "@period"
 """`Endpoint.selects` of paths that select whole settlement periods: the start of (settlementDate, settlementPeriod)."""
 
@@ -205,6 +208,11 @@ class Completeness:
     values: a row in which one of these is null does not count.
     floor: fewer rows a day than this is suspicious (a warning, never a gap); 0 = no floor. A snapshot with fewer rows
         is no snapshot: 0 = the list may be empty.
+    publications: DAILY: how many Elexon declares for a day of 48 periods: 48 = one each half hour, 24 = one each hour,
+        other numbers count half hours with one; 0 = not declared.
+    horizon: DAILY: rows that each publication has at least; 0 = not declared.
+    covers: DAILY: the rows are those of settlement periods (with their members), on whatever day they are published.
+    grid: samples lie so far apart, each within GRID_TOLERANCE of its instant; zero = no grid.
     """
 
     rule: Rule
@@ -213,6 +221,10 @@ class Completeness:
     members: tuple[Member, ...] = ()
     values: tuple[str, ...] = ()
     floor: int = 0
+    publications: int = 0
+    horizon: int = 0
+    covers: bool = False
+    grid: timedelta = timedelta()
 
     def members_on(self, day: date) -> tuple[str, ...]:
         """Names of the members declared for that London day, in order of declaration."""
@@ -220,8 +232,10 @@ class Completeness:
 
     def expected_rows(self, day: date) -> int:
         """Rows each settlement period of that day must have (0 for rules that do not count periods)."""
-        if self.rule is not Rule.PERIODS:
-            return 0
+        return self.rows_of_period(day) if self.rule is Rule.PERIODS else 0
+
+    def rows_of_period(self, day: date) -> int:
+        """Rows of a settlement period of that day, whichever partition they lie in."""
         return self.rows_per_period * (len(self.members_on(day)) if self.members else 1)
 
 
@@ -341,8 +355,21 @@ class Dataset:
     @property
     def counts_periods(self) -> bool:
         """True when evidence counts the rows of each settlement period: where the rule of completeness needs it, or
-        the source's own count is to be compared with it (`oracle`)."""
-        return self.completeness.rule is Rule.PERIODS or self.fills_periods or bool(self.oracle)
+        the source's own count is to be compared with it (`oracle`); of tables that count publications, those of each
+        half hour."""
+        counted = self.counts_publications or self.covers_periods
+        return self.completeness.rule is Rule.PERIODS or self.fills_periods or bool(self.oracle) or counted
+
+    @property
+    def counts_publications(self) -> bool:
+        """True where evidence counts rows by the half hour in which they were published."""
+        rule = self.completeness
+        return rule.rule is Rule.DAILY and rule.publications > 0 and self.partition_field == "publishTime"
+
+    @property
+    def covers_periods(self) -> bool:
+        """True where a day of publications holds rows of settlement periods that are counted."""
+        return self.completeness.rule is Rule.DAILY and self.completeness.covers
 
     @property
     def counts_every_row(self) -> bool:

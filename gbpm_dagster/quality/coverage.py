@@ -15,6 +15,7 @@ import polars as pl
 from gbpm_dagster.catalogue.model import Dataset, Lag, Rule
 from gbpm_dagster.quality.doubts import doubts
 from gbpm_dagster.quality.expected import WHOLE_DAY, by_publication, day_frame, expected_slots
+from gbpm_dagster.quality.publications import remarks
 from gbpm_dagster.quality.reasons import reason
 from gbpm_dagster.quality.register import reopened, with_known
 from gbpm_dagster.quality.states import PROOF_SPAN, WORST_FIRST, State
@@ -32,6 +33,7 @@ COVERAGE_SCHEMA: dict[str, Any] = {
     "there": pl.Int64,  # of these there, none counted beyond what its period must have (`completeness`)
     "missing_slots": pl.List(pl.String),  # 'YYYY-MM-DD/SP': late, missing or missing at the source; the first 60
     "reason": pl.String,
+    "remark": pl.String,  # worth knowing and no gap (`publications.remarks`); null: nothing
     "witness": pl.String,  # agrees, short, more: rows against Elexon's own count (`witness`); null: not judged
     "last_attempt": INSTANT,
     "known": pl.String,  # status of the strongest entry of the register (`register.Status`); null: none, or complete
@@ -91,6 +93,8 @@ def coverage(
     states = _doubted(states, doubtful, held).join(
         judged.select("day", "witness"), on="day", how="left", maintain_order="left"
     )
+    noted = pl.DataFrame(list(remarks(dataset, held)), schema={"day": pl.Date, "remark": pl.String}, orient="row")
+    states = states.join(noted, on="day", how="left", maintain_order="left")
     described = _described(dataset, states, held, tries)
     return with_known(described, known, dataset.table).select(pl.col(n).cast(t) for n, t in COVERAGE_SCHEMA.items())
 
@@ -172,6 +176,8 @@ def _counted(dataset: Dataset, held: pl.DataFrame) -> pl.DataFrame:
         .unnest("slot")
         .select("day", "date", "rows", _slot_number())
     )
+    if dataset.completeness.grid:  # the sample of midnight may have been taken a second before
+        return slots.group_by("slot").agg(pl.col("rows").sum())
     if not by_publication(dataset):
         return slots.filter(pl.col("day") == pl.col("date")).group_by("slot").agg(pl.col("rows").sum())
     # A republished row lies in two partitions and is one row still. Evidence does not say which members a count is

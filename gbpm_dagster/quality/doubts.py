@@ -6,16 +6,15 @@ Belongs here: the doubts and what lays them. Not here: slots and their states (`
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from datetime import date, timedelta
-from functools import lru_cache
+from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Grain, Rule
 from gbpm_dagster.market.calendar import periods_in_day
+from gbpm_dagster.quality.publications import lacking, ordinary, regular
 from gbpm_dagster.quality.result import count
 from gbpm_dagster.quality.states import PROOF_SPAN, runs
 from gbpm_dagster.quality.witness import AGREES
@@ -24,9 +23,6 @@ SCHEMA: dict[str, Any] = {"day": pl.Date, "doubt": pl.String}
 
 OUTWEIGHED = 3
 """So many confirmed days that data-status contradicts, and no fewer than it agrees with: it counts otherwise."""
-
-AROUND, ALIKE = 7, 4
-"""Of the days so near on one side so many, and most, must have one number of rows for it to be the regular one."""
 
 
 def doubts(
@@ -40,7 +36,8 @@ def doubts(
     - Events with a floor for every period (BOD): a period without rows among others with rows.
     - Not in a home of recordings, which may be restored: columns the answer did not have, of those that Elexon's
       document never lets be null and those that other days have (unless the path leaves out what is null); and a day
-      of forecasts and the like (Rule.DAILY) with fewer rows than the days around it have.
+      of forecasts and the like (Rule.DAILY) with fewer rows than the days around it have, or that lacks publications,
+      their horizon, or rows of the periods they cover (`publications`).
     - Other numbers of rows than the source's own count (`witness`), where the rule does not count every row.
 
     held: the table's evidence. judged: WITNESS_SCHEMA. answers: its successful attempts; where they hold the same
@@ -51,7 +48,7 @@ def doubts(
     found: dict[date, list[str]] = {}
     parts = [_quarantined(dataset, held), _contradicting(held), _hollow(dataset, held)]
     if not recorded:
-        parts += [_absent(dataset, held), _uneven(dataset, held)]
+        parts += [_absent(dataset, held), _uneven(dataset, held), lacking(dataset, held)]
     for part in parts:
         for day, why in part:
             found.setdefault(day, []).append(why)
@@ -115,25 +112,13 @@ def _uneven(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
     """
     if dataset.completeness.rule is not Rule.DAILY:
         return
-    rows = {day: n for day, n in held.select("day", "rows").iter_rows() if n and _ordinary(day)}
+    rows = {day: n for day, n in held.select("day", "rows").iter_rows() if n and ordinary(day)}
     if len(set(rows.values())) < 2:
         return
     for day, n in rows.items():
-        regular = _regular(rows, day, -1) or _regular(rows, day, 1)
-        if n < regular:
-            yield day, f"{n} rows, where the days around it have {regular} each"
-
-
-def _regular(rows: Mapping[date, int], day: date, step: int) -> int:
-    """The number of rows most days on that side have, 0 if there is none."""
-    near = [rows[d] for i in range(1, AROUND + 1) if (d := day + timedelta(days=step * i)) in rows]
-    number, times = Counter(near).most_common(1)[0] if near else (0, 0)
-    return number if times >= ALIKE and 2 * times > len(near) else 0
-
-
-@lru_cache(maxsize=16_384)
-def _ordinary(day: date) -> bool:
-    return all(periods_in_day(day + timedelta(days=i)) == 48 for i in (-1, 0, 1))
+        usual = regular(rows, day, -1) or regular(rows, day, 1)
+        if n < usual:
+            yield day, f"{n} rows, where the days around it have {usual} each"
 
 
 def _counts_otherwise(judged: pl.DataFrame, outweighed: set[date]) -> bool:

@@ -49,6 +49,9 @@ def check_gaps(dataset: Dataset, coverage_frame: pl.DataFrame) -> CheckResult:
     thin = _thin(dataset, coverage_frame)
     if thin:
         details["suspiciously few rows"] = thin[:LISTED_DAYS]
+    noted = _remarks(coverage_frame)
+    if noted:
+        details["remarks"] = noted
     witness = _witness(coverage_frame)
     if witness:
         details["rows against data-status"] = witness
@@ -60,6 +63,16 @@ def check_gaps(dataset: Dataset, coverage_frame: pl.DataFrame) -> CheckResult:
     return CheckResult(
         dataset.table, GAPS, not days, severity, _summary(states, complete, bad, thin), tuple(days), details
     )
+
+
+def _remarks(coverage_frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """What is worth knowing and no gap: each remark with its days, the most frequent first."""
+    said = coverage_frame.drop_nulls("remark").group_by("remark", maintain_order=True)
+    days = said.agg(n=pl.len(), first=pl.col("day").min(), last=pl.col("day").max()).sort("n", descending=True)
+    return [
+        {"remark": remark, "days": n, "first": first.isoformat(), "last": last.isoformat()}
+        for remark, n, first, last in days.head(LISTED_DAYS).iter_rows()
+    ]
 
 
 def _witness(coverage_frame: pl.DataFrame) -> dict[str, Any]:

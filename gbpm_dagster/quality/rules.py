@@ -42,7 +42,7 @@ class Rule:
 
 def rules_for(dataset: Dataset) -> list[Rule]:
     """All rules that apply to a table; evaluate them on `with_calendar(rows, dataset)`."""
-    return [*_keys(dataset), *_calendar(dataset), *_ranges(dataset)]
+    return [*_keys(dataset), *_calendar(dataset), *_members(dataset), *_ranges(dataset)]
 
 
 def with_calendar(frame: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
@@ -141,6 +141,15 @@ def _calendar(dataset: Dataset) -> list[Rule]:
         meaning = f"{dataset.partition_field} is not of the London day the row is stored under"
         rules.append(Rule("partition", ERROR, meaning, value == pl.col(DAY)))
     return rules
+
+
+def _members(dataset: Dataset) -> list[Rule]:
+    """Names nobody has declared (domain.md 2.2). One seen before its first whole day is welcome, and not reported."""
+    rule = dataset.completeness
+    if not rule.members:
+        return []
+    known = pl.col(rule.member_column).is_in([m.name for m in rule.members])
+    return [Rule("unexpected_member", WARN, f"{rule.member_column} is none that the catalogue knows", known)]
 
 
 def _ranges(dataset: Dataset) -> list[Rule]:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from gbpm_dagster.catalogue.model import Dataset, Kind
+from gbpm_dagster.catalogue.model import GRID_TOLERANCE, Dataset, Kind
 from gbpm_dagster.warehouse.merge import key_names, rank_names, with_keys, with_ranks
 from gbpm_dagster.warehouse.protocol import DAY, SLOT
 
@@ -108,6 +108,7 @@ def _text(dataset: Dataset, name: str) -> pl.Expr:
 def _slots(dataset: Dataset, current: pl.DataFrame) -> pl.DataFrame:
     """(_day, slots): rows that count, by settlement date and period; an empty list where periods are not counted.
 
+    Where publications are counted the half hour is theirs. The samples of a grid are counted by its instants.
     A row counts if its values are there and its member, where members are declared, is one of that day's; of one
     member no more rows count than are due, so that a surplus never makes up for what is not there (domain.md 2.4).
     """
@@ -136,7 +137,9 @@ def _slots(dataset: Dataset, current: pl.DataFrame) -> pl.DataFrame:
 def _counted(dataset: Dataset, rows: pl.DataFrame, *by: str) -> pl.DataFrame:
     """(_day, date, period, *by, rows): rows by settlement date and period (and the columns in `by`)."""
     many = pl.len().cast(pl.Int32).alias("rows")
-    if dataset.has_period:
+    if dataset.completeness.grid:
+        rows = _on_grid(dataset, rows)
+    if dataset.has_period and not dataset.counts_publications:
         place = pl.col("settlementDate").alias("date"), pl.col("settlementPeriod").cast(pl.Int32).alias("period")
         return rows.select(DAY, *place, *by).group_by(DAY, "date", "period", *by).agg(many)
     # Counted by half hour first: 48 of them a day are placed, not each of its thousands of instants.
@@ -144,6 +147,14 @@ def _counted(dataset: Dataset, rows: pl.DataFrame, *by: str) -> pl.DataFrame:
     counted = rows.select(DAY, half, *by).group_by(DAY, "_half", *by).agg(many)
     place = london_day(pl.col("_half")).alias("date"), settlement_period(pl.col("_half")).alias("period")
     return counted.select(DAY, *place, *by, "rows")
+
+
+def _on_grid(dataset: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+    """One row for each instant of the grid that has a sample within GRID_TOLERANCE, at that instant."""
+    field, grid = dataset.partition_field, dataset.completeness.grid
+    nearest = (pl.col(field) + grid / 2).dt.truncate(grid)
+    near = (pl.col(field) - nearest).abs() <= GRID_TOLERANCE
+    return rows.filter(near).with_columns(nearest.alias(field)).unique([DAY, field])
 
 
 def _declared(dataset: Dataset, dates: Iterable[date | None]) -> pl.DataFrame:

@@ -626,3 +626,31 @@ def test_the_content_hash_depends_on_values_and_nothing_else(tmp_path: Path) -> 
 
 def test_mid_row_is_the_row_of_mid() -> None:
     assert frame(MID, [mid_row(DAY, 1)]).row(0) == mid().row(0)
+
+
+def test_slots_of_forecasts_are_the_half_hours_of_their_publication(tmp_path: Path) -> None:
+    """NDF names the periods it is about; what is counted is when it was published (domain.md 2.2 D)."""
+    lake, quarter_past_nine = Lake(tmp_path), datetime(2024, 1, 3, 9, 15, tzinfo=UTC)
+    rows = [
+        {"publishTime": quarter_past_nine, "startTime": quarter_past_nine + timedelta(minutes=45 + 60 * n),
+         "boundary": "N", "settlementDate": DAY, "settlementPeriod": 21 + 2 * n, "demand": 1}
+        for n in range(3)
+    ]  # fmt: skip
+    ndf = DATASETS["bmrs_ndf"]
+    lake.replace(ndf, [answer(frame(ndf, rows))])
+    assert only(lake, "bmrs_ndf")["slots"] == [{"date": DAY, "period": 19, "rows": 3}]
+
+
+def test_a_sample_of_frequency_counts_for_the_instant_it_is_within_two_seconds_of(tmp_path: Path) -> None:
+    """domain.md 2.4: 00:00:13 and 00:00:17 are one sample, 00:00:12 is none; 23:59:59 is the next day's."""
+    lake = Lake(tmp_path)
+    start = datetime(2024, 1, 3, tzinfo=UTC)
+    seconds = (0, 12, 13, 17, 32, 86_399)
+    rows = frame(FREQ, [{"measurementTime": start + timedelta(seconds=s), "frequency": 50.0} for s in seconds])
+    lake.replace(FREQ, [answer(rows)])
+    e = only(lake, "bmrs_freq")
+    assert e["rows"] == 6, "none is dropped"
+    assert e["slots"] == [
+        {"date": DAY, "period": 1, "rows": 3},
+        {"date": DAY + timedelta(days=1), "period": 1, "rows": 1},
+    ]
