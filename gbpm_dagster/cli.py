@@ -149,12 +149,25 @@ def gaps(
 
 
 @app.command()
-def heal(json: Json = False) -> None:
-    """Once: find what is missing, backfill it, check again."""
-    from gbpm_dagster.console import report
-    from gbpm_dagster.orchestration import actions
+def heal(
+    tables: Tables = None,
+    now: Annotated[bool, typer.Option("--now", help="whatever delays, caps and a cancel say (name tables)")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="what would be asked now, and why not the rest")] = False,
+    pause: Annotated[bool, typer.Option("--pause", help="launch nothing by itself until --resume")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="go on, also with what was cancelled")] = False,
+    json: Json = False,
+) -> None:
+    """Once: find what is missing, backfill it, check again. Or say why, pause, resume."""
+    from gbpm_dagster.console import healing
+    from gbpm_dagster.orchestration import heal_actions
 
-    raise typer.Exit(report.heal(actions.heal(quiet=json), json))
+    healing.check_one_of(now, explain, pause, resume)
+    if pause or resume:
+        healing.said(heal_actions.pause() if pause else heal_actions.resume(), json)
+    elif explain:
+        healing.explanation(heal_actions.explain(tables or []), json)
+    else:
+        raise typer.Exit(healing.round_(heal_actions.heal(tables or [], now, quiet=json), json))
 
 
 @app.command()

@@ -144,6 +144,62 @@ class Settings(AlertSettings):
         validation_alias="GBPM_HEAL_MAX_RUNS",
         description="runs (ranges of days) one healing backfill may need",
     )
+    heal_requests_a_day: int = Field(
+        5_000,
+        ge=1,
+        le=10_000_000,
+        validation_alias="GBPM_HEAL_REQUESTS_A_DAY",
+        description="requests healing may make between two London midnights",
+    )
+    heal_join_days: int = Field(
+        3,
+        ge=0,
+        le=31,
+        validation_alias="GBPM_HEAL_JOIN_DAYS",
+        description="missing days parted by at most so many complete days share a run, which leaves those alone",
+    )
+    heal_jitter: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        validation_alias="GBPM_HEAL_JITTER",
+        description="share by which a wait before another attempt may be longer, so that tables part",
+    )
+    heal_probe_s: float = Field(
+        300.0,
+        gt=0,
+        le=86_400,
+        validation_alias="GBPM_HEAL_PROBE_SECONDS",
+        description="seconds before a source that is down is asked for one day; doubled each time",
+    )
+    heal_probe_max_s: float = Field(
+        21_600.0,
+        gt=0,
+        le=604_800,
+        validation_alias="GBPM_HEAL_PROBE_MAX_SECONDS",
+        description="longest wait between two such probes, seconds",
+    )
+    heal_after_cancel_s: float = Field(
+        86_400.0,
+        ge=0,
+        le=31_536_000,
+        validation_alias="GBPM_HEAL_AFTER_CANCEL_SECONDS",
+        description="seconds for which days of a healing backfill that a person cancelled are left alone",
+    )
+    heal_ask_again_s: float = Field(
+        604_800.0,
+        gt=0,
+        le=31_536_000,
+        validation_alias="GBPM_HEAL_ASK_AGAIN_SECONDS",
+        description="seconds between two askings for what is missing at the source, four times; then settlement runs",
+    )
+    proof_span_s: float = Field(
+        86_400.0,
+        gt=0,
+        le=31_536_000,
+        validation_alias="GBPM_PROOF_SPAN_SECONDS",
+        description="least seconds between two answers that prove what the source lacks (a day, but in tests)",
+    )
     settlement_calendar: Path | None = Field(
         None,
         validation_alias="GBPM_SETTLEMENT_CALENDAR",

@@ -89,11 +89,11 @@ def _tables(found: Verdict) -> None:
     if found.changes:
         records = [(_mark(d), d.path, _what(d), d.ours or "-", d.theirs or "-") for d in _ordered(found.changes)]
         show.rows(f"changed since {stored().name}", ("", "path", "what", *SIDES[1]), records)
-    _say(agreement(found) + ("" if found.differences else ": nothing added, removed or changed"))
+    show.say(agreement(found) + ("" if found.differences else ": nothing added, removed or changed"))
     if found.document.inferred:
-        _say(f"not in it, inferred: {', '.join(sorted(found.document.inferred))}")
+        show.say(f"not in it, inferred: {', '.join(sorted(found.document.inferred))}")
     if found.differences:
-        _say(NEXT)
+        show.say(NEXT)
 
 
 def _ordered(differences: Sequence[Difference]) -> list[Difference]:
@@ -106,7 +106,3 @@ def _mark(difference: Difference) -> Text:
 
 def _what(difference: Difference) -> str:
     return f"{difference.part} {difference.name}".strip()
-
-
-def _say(text: str) -> None:
-    show.out.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -37,7 +37,9 @@ def plan(found: list[dict[str, Any]], as_json: bool) -> None:
     )
     total = sum(r["seconds"] for r in found)
     requests, size = sum(r["requests"] for r in found), sum(r["megabytes"] for r in found)
-    _say(f"{_count(requests, 'request')}, about {_time(total)} at the rate limit, {size / 1000:.2f} GB over the wire")
+    show.say(
+        f"{_count(requests, 'request')}, about {_time(total)} at the rate limit, {size / 1000:.2f} GB over the wire"
+    )
 
 
 def backfill(found: dict[str, Any], as_json: bool) -> int:
@@ -55,14 +57,14 @@ def backfill(found: dict[str, Any], as_json: bool) -> int:
         if lost:
             show.rows("not complete", ("table", "day", "why"), lost[:SHOWN])
             if len(lost) > SHOWN:
-                _say(f"... and {len(lost) - SHOWN:,} more (--json lists all)")
+                show.say(f"... and {len(lost) - SHOWN:,} more (--json lists all)")
         for note in found["notes"]:
-            _say(note)
-        _say(f"{_count(len(found['runs']), 'run')}, {_count(found['requests'], 'request')}")
-    return _code(found["faults"], any(t["missing"] for t in tables.values()))
+            show.say(note)
+        show.say(f"{_count(len(found['runs']), 'run')}, {_count(found['requests'], 'request')}")
+    return exit_code(found["faults"], any(t["missing"] for t in tables.values()))
 
 
-def _code(faults: Sequence[str], remains: bool) -> int:
+def exit_code(faults: Sequence[str], remains: bool) -> int:
     for text in faults:
         fault(text)
     return FAILED if faults else REMAINS if remains else DONE
@@ -89,24 +91,6 @@ def check_json(result: CheckResult) -> dict[str, Any]:
     }
 
 
-def heal(found: dict[str, Any], as_json: bool) -> int:
-    """3 when a day is still missing, 1 when this machine could not store a table."""
-    remains = any(state["missing"] for state in found["after"].values())
-    if as_json:
-        show.print_json({k: v for k, v in found.items() if k != "faults"})
-        return _code(found["faults"], remains)
-    for table, why in found["decided"].items():
-        _say(f"{table}: {why}")
-    if not found["decided"]:
-        _say("nothing to heal: no day is missing" if not remains else "what is missing is being fetched already")
-    for table, state in found["after"].items():
-        if state["missing"]:
-            _say(f"{table}: {_count(len(state['missing']), 'day')} still missing: {state['summary']}")
-        elif table in found["asked"]:
-            _say(f"{table}: healed, {state['summary']}")
-    return _code(found["faults"], remains)
-
-
 def export(found: dict[str, Any], as_json: bool, allow_gaps: bool) -> int:
     """3 when days of the range are partial, late or missing, unless gaps are allowed; the last line names them."""
     from gbpm_dagster.quality.lacking import in_words
@@ -131,9 +115,9 @@ def runs(found: dict[str, Any], as_json: bool) -> int:
     missing = found.get("missing", {})
     if as_json:
         show.print_json({k: v for k, v in found.items() if k != "faults"})
-        return _code(found.get("faults", ()), bool(missing))
+        return exit_code(found.get("faults", ()), bool(missing))
     if not found["tables"]:
-        _say("no table of this home is re-run by settlement")
+        show.say("no table of this home is re-run by settlement")
     show.narrow(
         "settlement runs: days due again" + (" before the fetch" if fetched else ""),
         ("table", "days held", "due", "because of", "runs held"),
@@ -144,12 +128,12 @@ def runs(found: dict[str, Any], as_json: bool) -> int:
     if lost:
         show.rows("not fetched", ("table", "day", "why"), lost[:SHOWN])
         if len(lost) > SHOWN:
-            _say(f"... and {len(lost) - SHOWN:,} more (--json lists all)")
+            show.say(f"... and {len(lost) - SHOWN:,} more (--json lists all)")
     if fetched:
-        _say(f"{_count(len(found['runs']), 'run')}, {_count(found['requests'], 'request')}")
+        show.say(f"{_count(len(found['runs']), 'run')}, {_count(found['requests'], 'request')}")
     elif any(t["due"] for t in found["tables"].values()):
-        _say("`gbpm runs --fetch` fetches them; the schedule settlement_runs_0500 does so by itself")
-    return _code(found.get("faults", ()), bool(missing))
+        show.say("`gbpm runs --fetch` fetches them; the schedule settlement_runs_0500 does so by itself")
+    return exit_code(found.get("faults", ()), bool(missing))
 
 
 def _runs_row(name: str, table: dict[str, Any]) -> tuple[Any, ...]:
@@ -175,9 +159,9 @@ def status(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show.print_json(found)
         return
-    _say(f"home {found['home']}; web UI: {found['services'] or 'not running (`gbpm up` starts it)'}")
+    show.say(f"home {found['home']}; web UI: {found['services'] or 'not running (`gbpm up` starts it)'}")
     show.narrow(
-        f"tables at {_minute(found['now'])}",
+        f"tables at {minute(found['now'])}",
         ("table", "complete", "lacking", "rows", "newest value", "fresh"),
         [_status_row(t) for t in found["tables"]],
     )
@@ -185,13 +169,13 @@ def status(found: dict[str, Any], as_json: bool) -> None:
         show.narrow(
             "last runs",
             ("run", "what", "status", "started"),
-            [(r["run"][:8], _cut(r["what"], 42), r["status"], _minute(r["started"])) for r in found["runs"]],
+            [(r["run"][:8], _cut(r["what"], 42), r["status"], minute(r["started"])) for r in found["runs"]],
         )
     if found["known_gaps"]:
-        _say(f"known gaps: {known_gaps.summary(found['known_gaps'])}. `gbpm known-gaps list` shows them.")
-    _say(f"lake {found['lake_bytes'] / 1e6:,.1f} MB; free on its disk {found['free_bytes'] / 1e9:,.1f} GB")
+        show.say(f"known gaps: {known_gaps.summary(found['known_gaps'])}. `gbpm known-gaps list` shows them.")
+    show.say(f"lake {found['lake_bytes'] / 1e6:,.1f} MB; free on its disk {found['free_bytes'] / 1e9:,.1f} GB")
     if any(t["fresh"] != "ok" or _lacking(t) for t in found["tables"]):
-        _say("lacking: days partial, late or missing. `gbpm check` says why, `gbpm heal` fetches them.")
+        show.say("lacking: days partial, late or missing. `gbpm check` says why, `gbpm heal` fetches them.")
 
 
 def _status_row(table: dict[str, Any]) -> tuple[Any, ...]:
@@ -201,7 +185,7 @@ def _status_row(table: dict[str, Any]) -> tuple[Any, ...]:
         Text(f"{table['complete']:,}/{table['wanted']:,}", justify="right"),
         Text(f"{lacking:,}", "red" if lacking else "dim", justify="right"),
         table["rows"],
-        _minute(table["newest"]),
+        minute(table["newest"]),
         Text(table["fresh"], FRESH[table["fresh"]]),
     )
 
@@ -225,15 +209,11 @@ def config(found: list[dict[str, Any]], as_json: bool) -> None:
         show.out.print(Text(f"    {setting['meaning']}", "dim"), soft_wrap=True)
 
 
-def _say(text: str) -> None:
-    show.out.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
 def _count(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def _minute(instant: datetime | None) -> str:
+def minute(instant: datetime | None) -> str:
     return instant.strftime("%Y-%m-%d %H:%M") if instant else "-"
 
 

@@ -41,6 +41,11 @@ UNBOUNDED = 100_000
 """Columns of a table that goes to a file or a pipe: as wide as its content."""
 
 
+def say(text: str) -> None:
+    """One line to a person, as it is."""
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """One JSON document and a line end on standard output."""
     sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, allow_nan=False) + "\n")

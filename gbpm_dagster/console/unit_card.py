@@ -37,15 +37,17 @@ def show(found: Units, as_json: bool) -> None:
 
 
 def _card(found: Units, unit: Unit) -> None:
-    _say(f"{unit.elexon_id or unit.national_grid_id}, found {RULES[found.rule]} in the list of {found.list_of}")
+    screen.say(f"{unit.elexon_id or unit.national_grid_id}, found {RULES[found.rule]} in the list of {found.list_of}")
     _grid([(name, "-" if value is None else value) for name, value in _lines(found, unit)])
     if len(unit.changes) > 1:
-        _say("changes, by the day of the list that shows them")
+        screen.say("changes, by the day of the list that shows them")
         _grid([(str(c.day), _change(c)) for c in unit.changes])
 
 
 def _candidates(found: Units) -> None:
-    _say(f"{found.asked} is an id of {len(found.units)} units in the list of {found.list_of}: ask for one of them")
+    screen.say(
+        f"{found.asked} is an id of {len(found.units)} units in the list of {found.list_of}: ask for one of them"
+    )
     screen.narrow(
         "",
         ("Elexon id", "National Grid id", "EIC", "name", "generation"),
@@ -55,10 +57,6 @@ def _candidates(found: Units) -> None:
         ],
         wraps="name",
     )
-
-
-def _say(text: str) -> None:
-    screen.out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _grid(lines: Sequence[tuple[str, str]]) -> None:

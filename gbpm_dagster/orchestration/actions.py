@@ -24,7 +24,7 @@ from gbpm_dagster.console.show import day_bars
 from gbpm_dagster.orchestration import known_gaps, launch, services
 from gbpm_dagster.orchestration.ask import choose, days_of, open_runtime, runs_of, settlement_days
 from gbpm_dagster.orchestration.checks import last_verdict, store
-from gbpm_dagster.orchestration.healing import FAILS, plan_healing
+from gbpm_dagster.orchestration.heal_plan import FAILS
 from gbpm_dagster.orchestration.instance import fail_orphans, open_instance
 from gbpm_dagster.orchestration.internal import days_in_flight
 from gbpm_dagster.orchestration.launch import Launched
@@ -37,7 +37,7 @@ from gbpm_dagster.quality.witness import TABLE as COUNTS
 from gbpm_dagster.settings import Settings
 from gbpm_dagster.warehouse.protocol import Outcome
 
-__all__ = ["CannotWork", "backfill", "check", "fetch_runs", "heal", "status", "up"]
+__all__ = ["CannotWork", "backfill", "check", "fetch_runs", "status", "up"]
 
 STATES = ("complete", "partial", "late", "missing", "missing_at_source", "excluded", "due", "not_due")
 
@@ -154,32 +154,6 @@ def _in_part(instance: dg.DagsterInstance, result: CheckResult, days: Sequence[d
         return replace(result, summary=summary)
     others = [d for d in last_verdict(instance, result.table) or () if d not in set(days)]
     return replace(result, summary=summary, missing=tuple(sorted({*result.missing, *others})))
-
-
-def heal(*, quiet: bool = False) -> dict[str, Any]:
-    """Detect -> backfill -> verify, once: decided, asked, runs, backfills, requests, and after for every table."""
-    runtime = open_runtime()
-    before = {r.table: r for r in runtime.checks(which=("gaps",))}
-    failed = {table: list(r.missing) for table, r in before.items() if r.missing}
-    with open_instance(runtime.settings) as instance:
-        fail_orphans(instance)
-        tell(instance, runtime, runtime.datasets)
-        decision = plan_healing(runtime, failed, days_in_flight(instance))
-        done = _launch(runtime, instance, decision.launch, "heal", quiet)
-        again = runtime.checks([DATASETS[t] for t in failed], which=("gaps",)) if decision.launch else []
-        after = {**before, **{r.table: r for r in again}}
-        store(instance, after.values())
-    return {
-        "decided": decision.why,
-        "asked": decision.launch,
-        "runs": done.runs,
-        "backfills": done.backfills,
-        "requests": done.requests,
-        "after": {
-            t: {"passed": r.passed, "summary": r.summary, "missing": list(r.missing)} for t, r in after.items()
-        },
-        "faults": list(done.faults.values()),
-    }
 
 
 def fetch_runs(names: Sequence[str], first: str | None, last: str | None, *, quiet: bool = False) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from gbpm_dagster.catalogue import DATASETS, FAMILIES
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.console.args import UsageError, check_begin, check_range, parse_day
 from gbpm_dagster.console.failures import CannotWork
-from gbpm_dagster.elexon.plan import plan as plan_windows
 from gbpm_dagster.elexon.plan import span_text
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.settings import Settings, fields, shown, variable
@@ -88,7 +87,7 @@ def plan(
     found = []
     for table, days in days_of(runtime, datasets, bool(names), first, last).items():
         dataset = DATASETS[table]
-        requests = _requests(runtime, dataset, days)
+        requests = runtime.requests(dataset, days)
         found.append(
             {
                 "table": table,
@@ -101,14 +100,6 @@ def plan(
             }
         )
     return found
-
-
-def _requests(runtime: Runtime, dataset: Dataset, days: Sequence[date]) -> int:
-    """Requests for those days; where a path is asked by ids, as many as a typical day's ids need."""
-    ids = dataset.endpoint.ids
-    typical = range(DATASETS[ids.table].rows_per_day) if ids else ()
-    by_day = {day: [str(i) for i in typical] for day in days}
-    return len(plan_windows(dataset, days, runtime.caps.get(dataset.endpoint.path), by_day))
 
 
 def _window(runtime: Runtime, dataset: Dataset) -> str:

@@ -4,7 +4,7 @@ Belongs here: turning days asked for into events. Not here: fetching or judging 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -15,16 +15,19 @@ from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.elexon.address import printable
 from gbpm_dagster.elexon.plan import span_text
 from gbpm_dagster.ingest.run import Report
+from gbpm_dagster.orchestration import heal_run
 from gbpm_dagster.orchestration.checks import to_dagster
 from gbpm_dagster.orchestration.describe import asset_spec, check_specs
 from gbpm_dagster.orchestration.internal import log_materialized
 from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
+from gbpm_dagster.quality.healing import HEAL
 from gbpm_dagster.warehouse.protocol import Outcome
 
 POOL = "elexon"
 REASON_TAG = "gbpm/reason"
 FAILED_SHOWN = 20
+NOT_ASKED = "complete already: not asked again"
 
 
 class IngestConfig(dg.Config):
@@ -57,7 +60,12 @@ def build_asset(dataset: Dataset, runtime: Runtime) -> dg.AssetsDefinition:
         step = context.op_execution_context
         failed: list[Outcome] = []
         if step.selected_asset_keys:
-            failed = _load(context, runtime, dataset, _days(context, runtime, dataset, config))
+            days = _days(context, runtime, dataset, config)
+            why_not = heal_run.not_now(context, runtime, dataset, days) if _healing(context) else ""
+            if why_not:
+                failed = heal_run.record(runtime, dataset, days, why_not, context.run_id)
+            else:
+                failed = _load(context, runtime, dataset, days)
         chosen = [key.name for key in step.selected_asset_check_keys]
         if chosen:
             yield from (to_dagster(r) for r in runtime.checks([dataset], chosen))
@@ -76,10 +84,35 @@ def _days(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset,
     if not is_daily(dataset):
         return runtime.wanted(dataset)[-1:]
     days = [date.fromisoformat(key) for key in context.partition_keys]
-    if config.only_incomplete:
+    if config.only_incomplete or _healing(context):
         held = runtime.coverage(dataset, days).filter(state="complete")["day"].to_list()
         days = sorted(set(days) - set(held))
+        if _healing(context) and held:
+            _tell_complete(context, runtime, dataset, held)
     return days
+
+
+def _healing(context: dg.AssetExecutionContext) -> bool:
+    """Whether the run is the healer's: it never asks for a day that is complete, whatever range it was given."""
+    return context.run.tags.get(REASON_TAG) == HEAL
+
+
+def _tell_complete(
+    context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset, held: Collection[date]
+) -> None:
+    """The complete days in a healing run's range: its backfill waits for a word of each."""
+    evidence = runtime.lake.evidence([dataset.table], min(held), max(held))
+    rows = [row for row in evidence.iter_rows(named=True) if row["day"] in set(held)]
+    log_materialized(context.op_execution_context, [materialised(dataset, as_stored(row, NOT_ASKED)) for row in rows])
+    context.log.info(f"{dataset.table}: {len(rows)} day(s) of this range are complete and are not asked again")
+
+
+def as_stored(row: Mapping[str, Any], note: str) -> Outcome:
+    """A stored day as its evidence (EVIDENCE_SCHEMA) has it."""
+    names = ("table", "day", "rows", "written", "superseded", "exact_duplicates", "quarantined", "requests", "bytes")
+    told = {name: row[name] for name in (*names, "first_time", "last_time")}
+    word = "written" if row["rows"] else "empty"
+    return Outcome(outcome=word, message=note, extra={"source": row["source"]}, **told)
 
 
 def _load(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset, days: list[date]) -> list[Outcome]:

@@ -1,61 +1,43 @@
 """The healer: failed gap check -> one visible, bounded backfill of exactly the missing days -> checks again.
 
-Belongs here: reading Dagster's state and asking it for a backfill. Not here: which days (quality.healing decides).
-The backfill's own runs evaluate the checks again when they have written, so nothing has to be asked twice.
+Belongs here: the sensor, and when it must not even look. Not here: which days (heal_plan, quality.healing), what ends
+in the register (heal_register). The backfill's own runs evaluate the checks again when they have written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.orchestration import heal_state
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.checks import last_gaps
+from gbpm_dagster.orchestration.heal_plan import around, due_again_days, plan_healing
+from gbpm_dagster.orchestration.heal_register import settle
 from gbpm_dagster.orchestration.internal import (
+    DECISION_TAG,
     HEAL_TAG,
     backfill_request,
-    days_in_flight,
     healing_since,
     healing_under_way,
+    launched_as,
 )
 from gbpm_dagster.orchestration.partitions import partitions_of
-from gbpm_dagster.orchestration.runtime import Runtime, is_daily
-from gbpm_dagster.quality.healing import HEAL, Decision, Limits, decide
-from gbpm_dagster.quality.states import FAILING
+from gbpm_dagster.orchestration.runtime import Runtime
+from gbpm_dagster.quality import healing_words as words
+from gbpm_dagster.quality.healing import HEAL, Decision
+from gbpm_dagster.quality.source_health import clock
 
-FAILS = tuple(state.value for state in FAILING)
-
-
-def still_missing(
-    runtime: Runtime, failed: Mapping[str, Sequence[date]], in_flight: Mapping[str, set[date]]
-) -> dict[str, list[date]]:
-    """Of the days the checks failed for, those the warehouse still lacks and nobody is fetching."""
-    found = {}
-    for table, days in failed.items():
-        dataset = runtime.named([table])[0]
-        flying = in_flight.get(table, set())
-        wanted = [] if not is_daily(dataset) and flying else sorted(set(runtime.wanted(dataset)) & set(days) - flying)
-        now = runtime.coverage(dataset, wanted)
-        found[table] = now.filter(now["state"].is_in(FAILS))["day"].to_list()
-    return found
-
-
-def plan_healing(
-    runtime: Runtime, failed: Mapping[str, Sequence[date]], in_flight: Mapping[str, set[date]]
-) -> Decision:
-    """What to ask for now, given the failed gap checks and the days that are being fetched already."""
-    s = runtime.settings
-    missing = still_missing(runtime, failed, in_flight)
-    attempts = runtime.lake.attempts(list(missing))
-    limits = Limits(s.heal_delays_s, s.heal_max_partitions, s.heal_max_runs)
-    return decide(missing, runtime.named(list(missing)) if missing else [], attempts, datetime.now(UTC), limits)
+WHY_TAG = "gbpm/why"
+TAG_LENGTH = 400
+NOTHING = "what fails is being fetched, or was healed since"
 
 
 def build_healer(datasets: Sequence[Dataset], runtime: Runtime) -> dg.SensorDefinition:
-    """The sensor `heal`: one backfill in flight at most, a cooldown between two, bounds from settings."""
+    """The sensor `heal`: one backfill in flight at most, a cooldown between two, bounds and a budget."""
     settings = runtime.settings
     partitions = {d.table: partitions_of(d, settings, runtime.scope) for d in datasets}
 
@@ -66,43 +48,84 @@ def build_healer(datasets: Sequence[Dataset], runtime: Runtime) -> dg.SensorDefi
         default_status=dg.DefaultSensorStatus.RUNNING if settings.heal else dg.DefaultSensorStatus.STOPPED,
         description=(
             "Turns failed gap checks into one backfill of exactly the missing days: one at a time, most important "
-            "tables and newest days first, with a cooldown, growing delays and an attempt cap a day."
+            "tables and newest days first, with a cooldown, growing delays, an attempt cap a day and a budget of "
+            "requests. Waits while the source is down. `gbpm heal --explain` says why now and why not."
         ),
     )
     def heal(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        waiting = _in_the_way(context.instance, settings.heal_cooldown_s)
+        instance = context.instance
+        waiting = in_the_way(runtime, instance)
         if waiting:
             return dg.SkipReason(waiting)
-        seen = {d.table: last_gaps(context.instance, d.table) for d in datasets}
+        entries, newest = settle(runtime, _instant(context.cursor))
+        for entry in entries:
+            context.log.info(f"known gaps: {entry.table} {entry.span} {entry.status.value}: {entry.reason}")
+        if newest:
+            context.update_cursor(newest.isoformat())
+        seen = {d.table: last_gaps(instance, d.table) for d in datasets}
         failed = {table: days for table, days in seen.items() if days}
-        if not failed:
+        if not failed and not due_again_days(runtime):
             unknown = sum(days is None for days in seen.values())
             return dg.SkipReason(
                 "no gap check fails" + (f"; {unknown} table(s) have none yet or one under way" if unknown else "")
             )
-        decision = plan_healing(runtime, failed, days_in_flight(context.instance))
-        sentence = (
-            "; ".join(f"{table}: {why}" for table, why in decision.why.items())
-            or "what fails is being fetched, or was healed since"
-        )
-        if not decision.launch:
-            return dg.SkipReason(sentence or "what fails is being fetched, or was healed since")
+        decision = plan_healing(runtime, failed, around(runtime, instance))
+        sentence = words.in_one(decision, datetime.now(UTC)) or NOTHING
+        waiting = unrecorded(runtime, instance, decision) if decision.launch else sentence
+        if waiting:
+            return dg.SkipReason(waiting)
         context.log.info(sentence)
-        tags = {HEAL_TAG: "gaps", REASON_TAG: HEAL, "gbpm/why": _short(decision)}
-        return dg.SensorResult(run_requests=[backfill_request(decision.launch, partitions, tags)])
+        return dg.SensorResult(run_requests=[backfill_request(decision.target, partitions, tags_of(decision))])
 
     return heal
 
 
-def _in_the_way(instance: dg.DagsterInstance, cooldown_s: float) -> str:
+def tags_of(decision: Decision) -> dict[str, str]:
+    """What a healing backfill and its runs are tagged with: that they are, why, and which decision it was."""
+    why = words.short(decision)
+    return {
+        HEAL_TAG: "gaps",
+        REASON_TAG: HEAL,
+        WHY_TAG: why if len(why) <= TAG_LENGTH else f"{why[: TAG_LENGTH - 3]}...",
+        DECISION_TAG: decision.id,
+    }
+
+
+def in_the_way(runtime: Runtime, instance: dg.DagsterInstance) -> str:
+    """Why the healer must not launch anything by itself, whatever is missing; '' if it may."""
+    paused = heal_state.read(runtime.settings.home).paused_at
+    if paused is not None:
+        return f"paused by a person at {clock(paused)}: `gbpm heal --resume` ends it"
     running = healing_under_way(instance)
     if running:
         return f"backfill {running[0].backfill_id} is healing: one at a time"
+    cooldown_s = runtime.settings.heal_cooldown_s
     since = datetime.now(UTC) - timedelta(seconds=cooldown_s)
     if cooldown_s and healing_since(instance, since):
         return f"the last healing backfill began less than {cooldown_s:.0f} s ago (GBPM_HEAL_COOLDOWN_SECONDS)"
     return ""
 
 
-def _short(decision: Decision) -> str:
-    return ", ".join(f"{table}: {len(days)} day(s)" for table, days in decision.launch.items())[:200]
+def unrecorded(runtime: Runtime, instance: dg.DagsterInstance, decision: Decision) -> str:
+    """Why a decision is not launched again though nothing was tried since: its runs end before they ask anybody.
+
+    The same growing delays as between attempts, from its last launch.
+    """
+    launches = launched_as(instance, decision.id)
+    if not launches:
+        return ""
+    delays = runtime.settings.heal_delays_s
+    again = launches[-1] + timedelta(seconds=delays[min(len(launches), len(delays)) - 1] if delays else 0)
+    if again <= datetime.now(UTC):
+        return ""
+    return (
+        f"the same backfill was launched {len(launches)} time(s) and no try was recorded: see its runs; "
+        f"again at {clock(again)}"
+    )
+
+
+def _instant(cursor: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(cursor) if cursor else None
+    except ValueError:
+        return None

@@ -10,7 +10,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -24,21 +24,30 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
 __all__ = [
+    "BACKFILL_TAG",
+    "DECISION_TAG",
     "HEAL_TAG",
     "RUNNING",
     "CheckRecord",
     "CheckStatus",
     "backfill_request",
+    "began",
+    "cancelled_since",
     "days_asked",
     "days_in_flight",
     "healing_since",
     "healing_under_way",
+    "launched_as",
     "look_at_backfills_every",
 ]
 
 HEAL_TAG = "gbpm/heal"
+DECISION_TAG = "gbpm/decision"
+BACKFILL_TAG = "dagster/backfill"
 EVENTS_AT_ONCE = 1000
 RUNNING = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
+CANCELLED = [BulkActionStatus.CANCELING, BulkActionStatus.CANCELED]
+LONGEST_BACKFILL = timedelta(days=7)
 
 
 def backfill_request(
@@ -68,6 +77,29 @@ def healing_under_way(instance: dg.DagsterInstance) -> Sequence[PartitionBackfil
 def healing_since(instance: dg.DagsterInstance, instant: datetime) -> Sequence[PartitionBackfill]:
     """Healing backfills made after that instant, ended or not."""
     return instance.get_backfills(filters=BulkActionsFilter(tags={HEAL_TAG: "gaps"}, created_after=instant))
+
+
+def launched_as(instance: dg.DagsterInstance, decision: str) -> list[datetime]:
+    """When that very decision was launched, ascending; backfills that a person cancelled do not count."""
+    found = instance.get_backfills(filters=BulkActionsFilter(tags={DECISION_TAG: decision}))
+    return sorted(_begun(b) for b in found if b.status not in CANCELLED)
+
+
+def cancelled_since(instance: dg.DagsterInstance, instant: datetime) -> list[tuple[PartitionBackfill, datetime]]:
+    """Healing backfills that were cancelled after that instant, and when (while it takes effect: when they began)."""
+    filters = BulkActionsFilter(tags={HEAL_TAG: "gaps"}, statuses=CANCELLED, created_after=instant - LONGEST_BACKFILL)
+    found = [(b, b.backfill_end_timestamp or b.backfill_timestamp) for b in instance.get_backfills(filters=filters)]
+    return [(b, datetime.fromtimestamp(at, UTC)) for b, at in found if at >= instant.timestamp()]
+
+
+def began(instance: dg.DagsterInstance, backfill_id: str | None) -> datetime | None:
+    """When a backfill was asked for; None if there is none."""
+    found = instance.get_backfill(backfill_id) if backfill_id else None
+    return _begun(found) if found else None
+
+
+def _begun(backfill: PartitionBackfill) -> datetime:
+    return datetime.fromtimestamp(backfill.backfill_timestamp, UTC)
 
 
 def look_at_backfills_every(seconds: int) -> None:

@@ -23,13 +23,14 @@ from gbpm_dagster.console.failures import CannotWork, Interrupted, disk_is_full
 from gbpm_dagster.orchestration.assets import REASON_TAG
 from gbpm_dagster.orchestration.build import build_definitions
 from gbpm_dagster.orchestration.instance import PID_TAG, fail_orphans
+from gbpm_dagster.orchestration.internal import BACKFILL_TAG, HEAL_TAG
 from gbpm_dagster.orchestration.interrupts import noted_interrupts
 from gbpm_dagster.orchestration.partitions import RANGE_END, RANGE_START, spans
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.orchestration.services import STATE
+from gbpm_dagster.quality.healing import HEAL
 from gbpm_dagster.warehouse.protocol import Outcome, WarehouseError
 
-BACKFILL_TAG = "dagster/backfill"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 LAUNCH = """
 mutation($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) { __typename
@@ -188,11 +189,12 @@ def together(
 
 
 def _submit(services: str, tables: Sequence[str], days: Sequence[date], reason: str) -> str:
+    tags = {REASON_TAG: reason, **({HEAL_TAG: "gaps"} if reason == HEAL else {})}
     params: dict[str, Any] = {
         "assetSelection": [{"path": [table]} for table in tables],
         "partitionNames": [d.isoformat() for d in days],
         "title": f"gbpm {reason}: {', '.join(tables)}"[:100],
-        "tags": [{"key": REASON_TAG, "value": reason}],
+        "tags": [{"key": key, "value": value} for key, value in tags.items()],
     }
     what = f"the backfill of {', '.join(tables)}"
     try:

@@ -9,7 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -95,12 +95,12 @@ class Runtime:
         return frame
 
     def survey(
-        self, datasets: Sequence[Dataset], days: Mapping[str, Sequence[date]]
+        self, datasets: Sequence[Dataset], days: Mapping[str, Sequence[date]], known: pl.DataFrame | None = None
     ) -> Iterator[tuple[Dataset, pl.DataFrame]]:
-        """`coverage` of many tables, the ledger read once."""
+        """`coverage` of many tables, the ledger read once. known: in place of the register of known gaps."""
         from gbpm_dagster.quality.survey import survey
 
-        return survey(self.lake, datasets, days, self.settings.clock(), self.scope is not None)
+        return survey(self.lake, datasets, days, self.settings.clock(), self.scope is not None, self.proof, known)
 
     def excluded(self, dataset: Dataset) -> set[date]:
         """The wanted days of a table that a person has excluded: nothing asks for them by itself."""
@@ -171,6 +171,7 @@ class Runtime:
             anew=anew,
             pinned=self.settings.now is not None,
             nightly=self.nightly,
+            proof=self.proof,
         )
 
     def source(self) -> ElexonSource:
@@ -188,9 +189,23 @@ class Runtime:
             state_dir=s.state_dir,
         )
 
+    @property
+    def proof(self) -> timedelta:
+        """Least time between two answers that prove what the source lacks (decision 7)."""
+        return timedelta(seconds=self.settings.proof_span_s)
+
     @cached_property
     def caps(self) -> CapStore:
         return CapStore(self.settings.home / "state" / "caps.json")
+
+    def requests(self, dataset: Dataset, days: Collection[date]) -> int:
+        """Requests for those days; where a path is asked by ids, as many as a typical day's ids need."""
+        from gbpm_dagster.elexon.plan import plan
+
+        ids = dataset.endpoint.ids
+        typical = range(DATASETS[ids.table].rows_per_day) if ids else ()
+        by_day = {day: [str(i) for i in typical] for day in days}
+        return len(plan(dataset, days, self.caps.get(dataset.endpoint.path), by_day))
 
     def load(
         self, dataset: Dataset, days: Collection[date], *, run_id: str, reason: str

@@ -12,10 +12,9 @@ import dagster as dg
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset
-from gbpm_dagster.orchestration.assets import materialised
+from gbpm_dagster.orchestration.assets import as_stored, materialised
 from gbpm_dagster.orchestration.internal import days_in_flight
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
-from gbpm_dagster.warehouse.protocol import Outcome
 
 MOST = 5000
 """So many days are told at once: each is an event (3 to 20 ms); the rest follow the next time."""
@@ -37,18 +36,10 @@ def tell(instance: dg.DagsterInstance, runtime: Runtime, datasets: Sequence[Data
             lost = ~pl.col("day").dt.to_string("%Y-%m-%d").is_in(list(known))
             wanted = wanted.filter(lost & ~pl.col("day").is_in(list(flying.get(dataset.table, ()))))
         for row in wanted.head(MOST - told).iter_rows(named=True):
-            instance.report_runless_asset_event(materialised(dataset, _outcome(row)))
+            instance.report_runless_asset_event(materialised(dataset, as_stored(row, NOTE)))
             told += 1
     return told
 
 
 def _known_whole(instance: dg.DagsterInstance, dataset: Dataset) -> bool:
     return instance.get_latest_materialization_event(dg.AssetKey(dataset.table)) is not None
-
-
-def _outcome(row: dict[str, object]) -> Outcome:
-    """The day as its evidence has it."""
-    names = ("table", "day", "rows", "written", "superseded", "exact_duplicates", "quarantined", "requests", "bytes")
-    told = {name: row[name] for name in (*names, "first_time", "last_time")}
-    word = "written" if row["rows"] else "empty"
-    return Outcome(outcome=word, message=NOTE, extra={"source": row["source"]}, **told)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ Belongs here: running checks and what to do when one cannot run. Not here: any r
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 
 from gbpm_dagster.catalogue.model import Dataset
@@ -15,6 +15,7 @@ from gbpm_dagster.quality.freshness import check_freshness
 from gbpm_dagster.quality.gaps import check_gaps
 from gbpm_dagster.quality.judged import Judged
 from gbpm_dagster.quality.result import ALL, DUPLICATES, ERROR, FRESHNESS, GAPS, VALIDITY, CheckResult
+from gbpm_dagster.quality.states import PROOF_SPAN
 from gbpm_dagster.quality.survey import survey
 from gbpm_dagster.quality.validity import check_validity
 from gbpm_dagster.warehouse.protocol import Warehouse, WarehouseError
@@ -41,13 +42,14 @@ def run_checks(
     anew: bool = False,
     pinned: bool = False,
     nightly: Collection[str] = (),
+    proof: timedelta = PROOF_SPAN,
 ) -> list[CheckResult]:
     """Checks of many tables, table by table in the order of ALL.
 
     wanted: the days of each table. recorded: the home is about recordings. judged, anew: see `check_validity`.
     pinned: `now` is not the clock's, so that a value after it is no fault of the clock (decision 18). nightly: the
-    tables that only the schedules feed. A check that cannot read its table fails with the reason; the others still
-    run.
+    tables that only the schedules feed. proof: see `coverage`. A check that cannot read its table fails with the
+    reason; the others still run.
     ValueError if `which` names a check there is not.
     """
     unknown = sorted(set(which) - set(ALL))
@@ -55,7 +57,7 @@ def run_checks(
         raise ValueError(f"there is no check {unknown[0]!r}: the checks are {', '.join(ALL)}")
     states = {}
     if GAPS in which:
-        states = {d.table: frame for d, frame in survey(warehouse, datasets, wanted, now, recorded)}
+        states = {d.table: frame for d, frame in survey(warehouse, datasets, wanted, now, recorded, proof)}
     found: list[CheckResult] = []
     for dataset in datasets:
         days = wanted.get(dataset.table, ())

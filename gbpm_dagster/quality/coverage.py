@@ -64,6 +64,7 @@ def coverage(
     recorded: bool = False,
     said: pl.DataFrame | None = None,
     register: pl.DataFrame | None = None,
+    proof: timedelta = PROOF_SPAN,
 ) -> pl.DataFrame:
     """State of each wanted day of one table: COVERAGE_SCHEMA, ascending by day (domain.md 2.3, decision 7).
 
@@ -71,6 +72,7 @@ def coverage(
     publication they should reach beyond the last day asked: rows published late lie in later partitions.
     now: aware; ValueError if it is not. recorded: the home is about recordings, in which columns may be absent.
     said: `witness.counts`, the source's own counts, if there are any. register: KNOWN_GAP_SCHEMA, the known gaps.
+    proof: least time between two answers that prove what the source lacks.
     """
     if now.tzinfo is None:
         raise ValueError("coverage needs an aware `now`")
@@ -82,14 +84,14 @@ def coverage(
     known = pl.DataFrame(schema=KNOWN_GAP_SCHEMA) if register is None else register
     if dataset.completeness.rule in (Rule.PERIODS, Rule.DAILY):
         proofs = _still_counting(tries, reopened(known, dataset.table, wanted))
-        states = _by_periods(dataset, wanted, held, proofs, now)
+        states = _by_periods(dataset, wanted, held, proofs, now, proof)
     elif dataset.completeness.rule is Rule.EVENTS:
         states = _by_windows(dataset, wanted, held, now)
     else:
         states = _by_snapshot(dataset, wanted, held, now)
     answers = tries.filter(pl.col("outcome").is_in(ANSWERED))
     judged = compare(dataset, held, pl.DataFrame(schema=COUNTS_SCHEMA) if said is None else said)
-    doubtful = doubts(dataset, held, answers, recorded, judged)
+    doubtful = doubts(dataset, held, answers, recorded, judged, proof)
     states = _doubted(states, doubtful, held).join(
         judged.select("day", "witness"), on="day", how="left", maintain_order="left"
     )
@@ -119,7 +121,12 @@ def _doubted(states: pl.DataFrame, doubtful: pl.DataFrame, held: pl.DataFrame) -
 
 
 def _slots(
-    dataset: Dataset, wanted: Sequence[date], held: pl.DataFrame, tries: pl.DataFrame, now: datetime
+    dataset: Dataset,
+    wanted: Sequence[date],
+    held: pl.DataFrame,
+    tries: pl.DataFrame,
+    now: datetime,
+    proof: timedelta,
 ) -> pl.DataFrame:
     """Every expected slot: day, slot, date, period, end, expected, rows, rank (of its state), asked.
 
@@ -138,7 +145,7 @@ def _slots(
     slots = slots.with_columns(rows=pl.when(counts).then(there).otherwise(0))
     full = pl.col("rows") >= pl.col("expected")
     slots = slots.with_columns(rank=pl.when(full).then(_rank(State.COMPLETE)).otherwise(_waiting(dataset.lag, now)))
-    return _lost_at_source(dataset, slots, held, tries)
+    return _lost_at_source(dataset, slots, held, tries, proof)
 
 
 def _slot_number(day: pl.Expr | None = None, period: pl.Expr | None = None) -> pl.Expr:
@@ -185,7 +192,9 @@ def _counted(dataset: Dataset, held: pl.DataFrame) -> pl.DataFrame:
     return slots.group_by("slot").agg(pl.col("rows").max())
 
 
-def _lost_at_source(dataset: Dataset, slots: pl.DataFrame, held: pl.DataFrame, tries: pl.DataFrame) -> pl.DataFrame:
+def _lost_at_source(
+    dataset: Dataset, slots: pl.DataFrame, held: pl.DataFrame, tries: pl.DataFrame, proof: timedelta
+) -> pl.DataFrame:
     """Turns `missing` into `missing_at_source` where two answers 24 h apart and a control prove it.
 
     A slot without rows now was empty in every answer that was accepted: written and unchanged count as `empty` does.
@@ -198,7 +207,7 @@ def _lost_at_source(dataset: Dataset, slots: pl.DataFrame, held: pl.DataFrame, t
         .filter(pl.col("at") >= pl.col("missing_at"))
         .group_by("day", "slot")
         .agg(first=pl.col("at").min(), last=pl.col("at").max())
-        .filter(pl.col("last") - pl.col("first") >= PROOF_SPAN)
+        .filter(pl.col("last") - pl.col("first") >= proof)
     )
     if proven.is_empty():
         return slots
@@ -216,9 +225,14 @@ def _near(filled: Sequence[date], day: date) -> bool:
 
 
 def _by_periods(
-    dataset: Dataset, wanted: Sequence[date], held: pl.DataFrame, tries: pl.DataFrame, now: datetime
+    dataset: Dataset,
+    wanted: Sequence[date],
+    held: pl.DataFrame,
+    tries: pl.DataFrame,
+    now: datetime,
+    proof: timedelta,
 ) -> pl.DataFrame:
-    slots = _slots(dataset, wanted, held, tries, now)
+    slots = _slots(dataset, wanted, held, tries, now, proof)
     waiting = pl.col("rank").is_in(_WAITING)
     days = slots.group_by("day").agg(
         expected_slots=pl.len(),

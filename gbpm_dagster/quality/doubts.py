@@ -26,7 +26,12 @@ OUTWEIGHED = 3
 
 
 def doubts(
-    dataset: Dataset, held: pl.DataFrame, answers: pl.DataFrame, recorded: bool, judged: pl.DataFrame
+    dataset: Dataset,
+    held: pl.DataFrame,
+    answers: pl.DataFrame,
+    recorded: bool,
+    judged: pl.DataFrame,
+    proof: timedelta = PROOF_SPAN,
 ) -> pl.DataFrame:
     """Days in doubt and why (day, doubt).
 
@@ -54,7 +59,7 @@ def doubts(
             found.setdefault(day, []).append(why)
     odd = judged.filter((pl.col("doubt") != "") & dataset.counted_elsewhere)
     counted = dict(odd.select("day", "doubt").iter_rows())
-    laid = _confirmed(held, answers, [*found, *counted]) if found or counted else set()
+    laid = _confirmed(held, answers, [*found, *counted], proof) if found or counted else set()
     if not _counts_otherwise(judged, laid & counted.keys()):
         for day, why in counted.items():
             found.setdefault(day, []).append(why)
@@ -126,12 +131,12 @@ def _counts_otherwise(judged: pl.DataFrame, outweighed: set[date]) -> bool:
     return len(outweighed) >= OUTWEIGHED and len(outweighed) >= judged.filter(witness=AGREES).height
 
 
-def _confirmed(held: pl.DataFrame, answers: pl.DataFrame, days: list[date]) -> set[date]:
-    """Days whose present content was the answer twice, at least 24 hours apart."""
+def _confirmed(held: pl.DataFrame, answers: pl.DataFrame, days: list[date], proof: timedelta) -> set[date]:
+    """Days whose present content was the answer twice, so long apart."""
     same = (
         answers.filter(pl.col("day").is_in(days))
         .join(held.select("day", "content_hash"), on=["day", "content_hash"], how="semi")
         .group_by("day")
         .agg(span=pl.col("at").max() - pl.col("at").min())
     )
-    return set(same.filter(pl.col("span") >= PROOF_SPAN)["day"].to_list())
+    return set(same.filter(pl.col("span") >= proof)["day"].to_list())

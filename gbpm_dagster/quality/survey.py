@@ -6,12 +6,13 @@ Belongs here: what the gap check and `gbpm gaps` start from. Not here: how a day
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.quality.coverage import coverage
+from gbpm_dagster.quality.states import PROOF_SPAN
 from gbpm_dagster.quality.witness import COUNTS_SCHEMA, counts
 from gbpm_dagster.warehouse.protocol import ATTEMPT_SCHEMA, EVIDENCE_SCHEMA, Warehouse
 
@@ -22,10 +23,12 @@ def survey(
     wanted: Mapping[str, Sequence[date]],
     now: datetime,
     recorded: bool = False,
+    proof: timedelta = PROOF_SPAN,
+    known: pl.DataFrame | None = None,
 ) -> Iterator[tuple[Dataset, pl.DataFrame]]:
     """Each table with its COVERAGE_SCHEMA frame over its wanted days, in the order given; WarehouseError at once.
 
-    now, recorded: as for `coverage`.
+    now, recorded, proof: as for `coverage`. known: in place of the warehouse's register of known gaps.
     """
     if not datasets:
         return
@@ -33,7 +36,7 @@ def survey(
     evidence = _by("table", warehouse.evidence(tables))
     attempts = _by("table", warehouse.attempts(tables))
     said = _by("code", counts(warehouse, datasets))
-    register = _by("table", warehouse.known_gaps(tables))
+    register = _by("table", warehouse.known_gaps(tables) if known is None else known)
     nothing, untried, uncounted = (
         pl.DataFrame(schema=schema) for schema in (EVIDENCE_SCHEMA, ATTEMPT_SCHEMA, COUNTS_SCHEMA)
     )
@@ -49,6 +52,7 @@ def survey(
                 recorded,
                 said.get(dataset.oracle, uncounted),
                 register.get(dataset.table),
+                proof,
             ),
         )
 

@@ -192,7 +192,7 @@ def test_heal_decides_fetches_and_verifies(filled: tuple[Gbpm, Done], make_gbpm:
     done = gbpm("heal", "--json", **more)
     said = done.json
     assert done.code == 0, done.out
-    assert list(said) == ["decided", "asked", "runs", "backfills", "requests", "after"]
+    assert list(said) == ["decided", "asked", "runs", "backfills", "requests", "after", "known_gaps"]
     assert said["asked"] == {"bmrs_itsdo": DAYS}
     assert "asking for 7 now" in said["decided"]["bmrs_itsdo"]
     assert len(said["runs"]) == 1

@@ -46,13 +46,22 @@ class Home:
         self.runtime = Runtime(self.settings)
         self.defs = build_definitions(self.settings)
 
-    def run(self, table: str, first: str, last: str | None = None, **config: Any) -> dg.ExecuteInProcessResult:
+    def run(
+        self,
+        table: str,
+        first: str,
+        last: str | None = None,
+        *,
+        reason: str = "test",
+        tags: Mapping[str, str] | None = None,
+        **config: Any,
+    ) -> dg.ExecuteInProcessResult:
         """One run of one table over a range of days, as the daemon would start it."""
         settings = {"ops": {table: {"config": config}}} if config else {}
         return self.defs.resolve_implicit_global_asset_job_def().execute_in_process(
             instance=self.instance,
             asset_selection=[dg.AssetKey(table)],
-            tags={RANGE_START: first, RANGE_END: last or first, REASON_TAG: "test"},
+            tags={RANGE_START: first, RANGE_END: last or first, REASON_TAG: reason, **(tags or {})},
             run_config={**QUIET, **settings},
             raise_on_error=False,
         )
