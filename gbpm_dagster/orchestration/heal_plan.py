@@ -81,17 +81,18 @@ def plan_healing(
     """What to ask for now, given the failed gap checks and what is going on. forced: tables a person wants now.
     tables: the only ones to look at (None: all of the home)."""
     now = datetime.now(UTC)
-    register = runtime.lake.known_gaps()
+    register, join_days = runtime.lake.known_gaps(), runtime.settings.heal_join_days
     here = {d.table: d for d in runtime.datasets if tables is None or d.table in tables}
     again = due_again_days(runtime)
     asked: dict[str, list[date]] = {}
+    looked_at: dict[str, list[date]] = {}
     for table, dataset in here.items():
         flying = now_around.in_flight.get(table, set())
         wanted = set() if not is_daily(dataset) and flying else set(runtime.wanted(dataset)) - flying
         again[table] = sorted(wanted & set(again.get(table, ())))
         asked[table] = sorted(wanted & set(failed.get(table, ())))
-    join_days = runtime.settings.heal_join_days
-    looked_at = {table: sorted({*days, *_near(days, join_days)}) for table, days in asked.items() if days}
+        if asked[table]:
+            looked_at[table] = sorted(wanted & {*asked[table], *_near(asked[table], join_days)})
     missing, complete, excluded, given_up = {}, {}, {}, {}
     for dataset, states in runtime.survey([here[t] for t in looked_at], looked_at):
         table = dataset.table
