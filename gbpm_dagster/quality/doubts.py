@@ -7,7 +7,7 @@ Belongs here: the doubts and what lays them. Not here: slots and their states (`
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
