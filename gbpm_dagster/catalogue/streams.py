@@ -34,6 +34,9 @@ _SPELLINGS = {
 }
 """Other spellings that were seen on the stream, in the archive or in `/datasets/metadata/latest` (iris.md 6)."""
 
+_LOWER = {"MID": ("mibm_mid",)}
+"""Spellings that are not upper case; the archive's tags are told apart by case."""
+
 STREAM_ONLY = frozenset({"sourceFileDateTime", "sourceFileSerialNumber"})
 """Fields that the stream adds to rows of MID; the raw archive keeps them."""
 
@@ -55,6 +58,11 @@ def code_of(subject: str) -> str:
     name = subject.strip().upper()
     code = _SPELLINGS.get(name, name)
     return code if code in STREAMED else ""
+
+
+def spellings(code: str) -> tuple[str, ...]:
+    """Every way in which a subject or an archive may write that code."""
+    return (code, *(other for other, meant in _SPELLINGS.items() if meant == code), *_LOWER.get(code, ()))
 
 
 def stream_of(dataset: Dataset) -> Dataset:

@@ -24,7 +24,18 @@ from pathlib import Path
 from typing import Any
 
 from gbpm_dagster.iris import durable
-from gbpm_dagster.iris.message import UNKNOWN, Message, NotLanded, digest, header, identity, parse, plain, safe_name
+from gbpm_dagster.iris.message import (
+    UNKNOWN,
+    Message,
+    NotLanded,
+    content,
+    digest,
+    header,
+    identity,
+    parse,
+    plain,
+    safe_name,
+)
 
 WAITING, LOADED, UNDECODABLE, FAILED = "waiting", "loaded", "undecodable", "failed"
 ASIDE = (UNDECODABLE, FAILED)
@@ -135,7 +146,8 @@ class Landing:
 
     def _put(self, message: Message) -> Path:
         code, day = safe_name(message.subject) or UNKNOWN, f"{message.at:%Y-%m-%d}"
-        for name in (message.name, with_digest(message.name, message.digest)):
+        for beside in (False, True):
+            name = with_digest(message.name, message.digest) if beside else message.name
             for state in (WAITING, LOADED, *ASIDE):
                 there = self.folder / state / code / day / name
                 same = _same_body(there, message.body)
@@ -217,19 +229,20 @@ class Landing:
         """
         for file in files:
             self._fault("done")
-            self._move(file, LOADED)
+            self.move(file, LOADED)
 
     def set_aside(self, file: Landed, state: str = UNDECODABLE) -> Path:
         """Keep the file for a person: its body is no rows (UNDECODABLE), or could not be stored (FAILED)."""
         self._fault("aside")
-        return self._move(file, state)
+        return self.move(file, state)
 
-    def _move(self, file: Landed, state: str) -> Path:
+    def move(self, file: Landed, state: str) -> Path:
+        """Move a file into another of the folders; one that is gone already is left alone. Returns where it is."""
         target = self.folder / state / file.code / file.day / file.name
         try:
             durable.make_folder(target.parent)
             if target.exists() and not _same_file_body(target, file.path):
-                target = target.with_name(with_digest(file.name, digest(_body(file.path) or b"")))
+                target = target.with_name(with_digest(file.name, digest(content(_body(file.path) or b""))))
             file.path.replace(target)
         except FileNotFoundError:
             if not target.exists() and file.path.exists():
@@ -300,11 +313,11 @@ def _body(path: Path) -> bytes | None:
 
 
 def _same_body(path: Path, body: bytes) -> bool | None:
-    """Whether the file has that body; None if there is no file."""
+    """Whether the file has that body, however often that is encoded; None if there is no file."""
     found = _body(path)
     if found is None:
         return False if path.exists() else None
-    return found == body
+    return found == body or content(found) == content(body)
 
 
 def _same_file_body(one: Path, other: Path) -> bool:

@@ -17,6 +17,8 @@ from typing import Any
 
 import orjson
 
+from gbpm_dagster.iris.body import BadBody, array
+
 FORMAT = 1
 UNKNOWN = "unknown"
 """Stands for a subject that is missing."""
@@ -57,12 +59,20 @@ class Message:
 
     @property
     def digest(self) -> str:
-        """16 hex digits of the body's SHA-256."""
-        return digest(self.body)
+        """16 hex digits of the SHA-256 of the body's content: that of the stream and of the archive are one."""
+        return digest(content(self.body))
 
 
 def digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:16]
+
+
+def content(body: bytes) -> bytes:
+    """The body without its layers of encoding, if it is one of rows: the archive encodes once, the stream twice."""
+    try:
+        return array(body)
+    except BadBody:
+        return body
 
 
 def safe_name(text: str) -> str:

@@ -153,12 +153,13 @@ class Streams:
         rows = merge.with_keys(table.read(where=where), dataset).sort(DAY, *merge.key_names(dataset))
         return rows.select(list(stream_schema(dataset)))
 
-    def days(self, dataset: Dataset) -> list[date]:
-        """The London days a stream table has rows of, ascending; reads its list of files only."""
+    def newest(self, dataset: Dataset) -> dict[date, datetime]:
+        """The latest enqueue of each London day's rows; reads the list of files only."""
         actions = stream_table(self.root, dataset).actions()
         if f"partition.{PART}" not in actions.columns:
-            return []
-        return sorted(date.fromisoformat(p) for p in actions[f"partition.{PART}"].unique().to_list())
+            return {}
+        by_day = actions.group_by(f"partition.{PART}").agg(pl.col(f"max.{FETCHED_AT}").max())
+        return {date.fromisoformat(part): at for part, at in by_day.rows()}
 
     def forget(self, dataset: Dataset, days: Collection[date]) -> None:
         """Remove these London days from the table and its vintages: whole files, nothing is rewritten."""
