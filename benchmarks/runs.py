@@ -55,7 +55,7 @@ def measure(how: str, table: str, first: date, last: date, url: str, folder: Pat
     return Taken(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def _instance(settings: Settings, postgres: str) -> dg.DagsterInstance:
+def storage_of(settings: Settings, postgres: str) -> dg.DagsterInstance:
     """The home's instance: with our SQLite storage, or with all of Dagster's storage in that PostgreSQL."""
     if not postgres:
         return open_instance(settings)
@@ -112,11 +112,11 @@ def run_each(runtime: Runtime, instance: dg.DagsterInstance, table: str, wanted:
 def _once(how: str, table: str, first: date, last: date, url: str, home: Path, postgres: str) -> Taken:
     work = {"one": one_run, "each": run_each}[how]
     warm = Runtime(_settings(url, home / "warm", WARM_DAY, WARM_DAY))
-    with _instance(warm.settings, "") as instance:
+    with storage_of(warm.settings, "") as instance:
         work(warm, instance, "bmrs_mid", [WARM_DAY])
     runtime = Runtime(_settings(url, home / "home", first, last))
     wanted = days(first, last)
-    with _instance(runtime.settings, postgres) as instance:
+    with storage_of(runtime.settings, postgres) as instance:
         before = len(instance.get_materialized_partitions(dg.AssetKey(table)))
         began = time.perf_counter()
         work(runtime, instance, table, wanted)

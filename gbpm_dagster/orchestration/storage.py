@@ -24,6 +24,7 @@ from typing import Any
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.events import DagsterEventType
 from dagster._core.events.log import EventLogEntry
+from dagster._core.instance.utils import RUNLESS_RUN_ID
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
     SQLITE_BUSY_TIMEOUT_SECONDS,
@@ -58,7 +59,7 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
 
         Together: in two transactions, the run's file and the index. The asset's own row keeps the last, as it would
         one by one. A crash between the two leaves days in the run's log that the asset does not show; gaps are judged
-        by the warehouse, which has them.
+        by the warehouse, which has them. Days of no run are in the index alone: nobody reads the log of no run.
         """
         for alike, group in groupby(events, key=_alike):
             entries = list(group)
@@ -69,8 +70,9 @@ class KeptSqliteEventLogStorage(SqliteEventLogStorage):
 
     def _store_together(self, events: Sequence[EventLogEntry]) -> None:
         rows = [self._event_to_row(event) for event in events]
-        with self.run_connection(events[0].run_id) as connection:
-            connection.execute(SqlEventLogStorageTable.insert(), rows)
+        if events[0].run_id != RUNLESS_RUN_ID:
+            with self.run_connection(events[0].run_id) as connection:
+                connection.execute(SqlEventLogStorageTable.insert(), rows)
         with self.index_transaction() as connection:
             connection.execute(SqlEventLogStorageTable.insert(), rows)
             # Nobody else writes in this transaction, so that its ids follow each other.

@@ -139,10 +139,16 @@ class Table:
             glob=False,
         ).select(list(self.schema))
 
-    def read(self, files: Sequence[str] | None = None, where: pl.Expr | None = None) -> pl.DataFrame:
+    def read(
+        self,
+        files: Sequence[str] | None = None,
+        where: pl.Expr | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pl.DataFrame:
         with explained(self.path, "reading the table"):
             frame = self.scan(files)
-            return (frame.filter(where) if where is not None else frame).collect()
+            frame = frame.filter(where) if where is not None else frame
+            return (frame if columns is None else frame.select(columns)).collect()
 
     def append(self, rows: pl.DataFrame) -> None:
         self._write(rows, "append", None)

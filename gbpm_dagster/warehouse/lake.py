@@ -28,6 +28,7 @@ from gbpm_dagster.warehouse.ledger import DRIFT, KNOWN_GAPS, QUARANTINE, SCHEMAS
 from gbpm_dagster.warehouse.locks import lock
 from gbpm_dagster.warehouse.protocol import (
     DAY,
+    EVIDENCE_SCHEMA,
     INSTANT,
     MONTH,
     Arrival,
@@ -168,10 +169,14 @@ class Lake(Warehouse):
         return ordered.select(*stored_schema(dataset), merge.SUPERSEDED_AT)
 
     def evidence(
-        self, tables: Collection[str] | None = None, start: date | None = None, end: date | None = None
+        self,
+        tables: Collection[str] | None = None,
+        start: date | None = None,
+        end: date | None = None,
+        columns: Collection[str] = tuple(EVIDENCE_SCHEMA),
     ) -> pl.DataFrame:
-        """See Warehouse.evidence."""
-        return self.ledger.evidence(tables, start, end)
+        """See Warehouse.evidence; columns: only these, table and day among them."""
+        return self.ledger.evidence(tables, start, end, columns)
 
     def attempts(self, tables: Collection[str] | None = None, since: datetime | None = None) -> pl.DataFrame:
         """See Warehouse.attempts."""

@@ -15,7 +15,7 @@ from dagster._core.events import DagsterEvent, DagsterEventType
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
 from gbpm_dagster.orchestration.instance import TOGETHER
-from gbpm_dagster.orchestration.internal import log_materialized
+from gbpm_dagster.orchestration.internal import log_materialized, report_materialized
 from gbpm_dagster.orchestration.storage import KeptSqliteEventLogStorage
 
 KEY = dg.AssetKey("bmrs_mid")
@@ -221,3 +221,40 @@ def test_days_that_were_planned_and_not_told_of_have_failed(
     assert {found[0] for found in open_days.values()} == {run}
     assert storage.get_materialized_partitions(KEY) == set(DAYS[:20])
     assert storage.get_asset_records([KEY])[0].asset_entry.last_run_id == run
+
+
+def test_days_of_no_run_at_once_leave_in_the_index_what_one_by_one_leaves(tmp_path: Path) -> None:
+    """And no log of no run, which would be as large again and which nobody reads."""
+    left = []
+    told_of = [
+        dg.AssetMaterialization(KEY, partition=day, metadata={"rows": n}, tags={"a": day})
+        for n, day in enumerate([*DAYS, *DAYS[:3]])
+    ]
+    for name in ("theirs", "ours"):
+        home = tmp_path / name
+        home.mkdir()
+        with kept(home) as instance:
+            if name == "ours":
+                report_materialized(instance, told_of)
+            else:
+                for event in told_of:
+                    instance.report_runless_asset_event(event)
+        storage = plain(home)
+        records = storage.fetch_materializations(KEY, limit=100).records
+        last = storage.get_asset_records([KEY])[0].asset_entry
+        assert last.last_materialization_storage_id == records[0].storage_id
+        entries = [r.event_log_entry for r in records]
+        left.append(
+            {
+                "events": [
+                    (e.run_id, e.level, e.user_message, e.step_key, e.job_name, e.get_dagster_event())
+                    for e in entries
+                ],
+                "last": (last.last_materialization.asset_materialization, last.last_run_id),
+                "days": storage.get_materialized_partitions(KEY),
+                "tags": [dict(t) for t in storage.get_event_tags_for_asset(KEY)],
+            }
+        )
+        assert (home / "history" / "runs" / ".db").exists() == (name == "theirs")
+    assert left[0] == left[1]
+    assert len(left[0]["events"]) == len(DAYS) + 3

@@ -654,3 +654,12 @@ def test_a_sample_of_frequency_counts_for_the_instant_it_is_within_two_seconds_o
         {"date": DAY, "period": 1, "rows": 3},
         {"date": DAY + timedelta(days=1), "period": 1, "rows": 1},
     ]
+
+
+def test_evidence_may_be_read_in_part(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.replace(MID, [answer(mid())])
+    brief = lake.evidence(["bmrs_mid"], columns=("table", "day", "rows"))
+    assert brief.rows() == [("bmrs_mid", DAY, 96)]
+    assert brief.columns == ["table", "day", "rows"]
+    assert lake.evidence(["bmrs_mid"]).select(brief.columns).equals(brief)
