@@ -28,9 +28,11 @@ def completeness_ratio(coverage_frame: pl.DataFrame) -> pl.DataFrame:
 
     sum of min(rows, expected) / sum of expected over the slots that are neither `due` nor `not_due`: a surplus in one
     slot never makes up for another's lack. Of events: windows answered of windows asked, none while the day had not
-    ended; of snapshots 1 or 0. What the source does not have (`missing_at_source`) lowers it too.
+    ended; of snapshots 1 or 0. What the source does not have (`missing_at_source`) lowers it too; of days
+    that a person has excluded nothing is due.
     """
-    share = pl.when(pl.col("due") > 0).then(pl.col("there") / pl.col("due"))
+    wanted = (pl.col("due") > 0) & (pl.col("state") != State.EXCLUDED.value)
+    share = pl.when(wanted).then(pl.col("there") / pl.col("due"))
     return coverage_frame.select("table", "day", ratio=share).cast(RATIO_SCHEMA)  # type: ignore[arg-type]
 
 

@@ -152,12 +152,13 @@ def _row(frame: pl.DataFrame, unit: Unit) -> Row:
         by_state[state] = n
         if state in FAILING:
             knowns.append(known)
-    due = int(frame["due"].sum())
+    wanted = frame.filter(pl.col("state") != State.EXCLUDED.value)
+    due = int(wanted["due"].sum())
     return Row(
         frame["table"][0],
         states,
         {day: Cell(by_state, sum(knowns)) for day, (by_state, knowns) in cells.items()},
-        int(frame["there"].sum()) / due if due else None,
+        int(wanted["there"].sum()) / due if due else None,
     )
 
 

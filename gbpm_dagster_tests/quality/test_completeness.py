@@ -103,5 +103,10 @@ def test_more_rows_never_lower_it(slots: list[tuple[int, int, State]], which: in
         assert after is not None and after >= before
 
 
+def test_of_excluded_days_nothing_is_due() -> None:
+    frame = coverage(COSTS, [DAY], evidence(), attempts(), LATER).with_columns(state=pl.lit("excluded"))
+    assert completeness_ratio(frame)["ratio"].to_list() == [None]
+
+
 def test_the_columns_it_reads_are_there() -> None:
     assert {"due", "there"} <= set(COVERAGE_SCHEMA)

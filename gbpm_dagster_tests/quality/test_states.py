@@ -117,3 +117,43 @@ def test_gaps_are_exactly_the_absent_periods(present: set[int], periods: int) ->
     assert absent == [p for p in range(1, periods + 1) if p not in present]
     assert all(last - first + 1 == n for first, last, n in found)
     assert all(b[0] > a[1] + 1 for a, b in pairwise(found))
+
+
+STAGE = {State.NOT_DUE: 0, State.DUE: 1, State.LATE: 2, State.MISSING: 3, State.MISSING_AT_SOURCE: 3}
+
+
+@given(LAGS, st.integers(0, 29), NOWS, MINUTES, st.lists(NOWS, max_size=3))
+def test_as_time_passes_a_slot_only_goes_on(
+    lag: Lag, rows: int, now: datetime, minutes: int, answers: list[datetime]
+) -> None:
+    before, after = (slot_state(END, lag, rows, 30, t, answers) for t in (now, now + timedelta(minutes=minutes)))
+    assert STAGE[after] >= STAGE[before]
+    if before in (State.MISSING, State.MISSING_AT_SOURCE):
+        assert after is before, "what proves emptiness is answers, not time"
+
+
+SLOT_STATES = st.lists(st.sampled_from(WORST_FIRST), max_size=50)
+
+
+@given(SLOT_STATES)
+def test_a_day_is_in_the_state_of_its_worst_slot(slots: list[State]) -> None:
+    """domain.md 2.3: missing > late > missing_at_source > due > not_due > complete."""
+    order = ("missing", "late", "missing_at_source", "due", "not_due", "complete")
+    assert tuple(WORST_FIRST) == order
+    worst = min((order.index(s) for s in slots), default=5)
+    partial = "complete" in slots and worst < 2
+    assert day_state(slots) == ("partial" if partial else order[worst])
+
+
+@given(SLOT_STATES, st.sampled_from(WORST_FIRST))
+def test_one_more_complete_slot_never_makes_a_day_fail(slots: list[State], more: State) -> None:
+    failing = {State.LATE, State.MISSING, State.PARTIAL}
+    assert (day_state([*slots, State.COMPLETE]) in failing) == (day_state(slots) in failing)
+    assert day_state([*slots, more]) in failing or more not in (State.LATE, State.MISSING)
+
+
+def test_days_of_46_and_50_periods() -> None:
+    """domain.md 2.4: on 46 the slots 47 and 48 do not exist; on 50 absent 49 and 50 are a gap."""
+    assert gaps(range(1, 47), periods_in_day(date(2024, 3, 31))) == []
+    assert gaps(range(1, 49), periods_in_day(date(2024, 10, 27))) == [(49, 50, 2)]
+    assert gaps(range(1, 49), periods_in_day(date(2024, 1, 3))) == []
