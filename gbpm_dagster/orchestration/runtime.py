@@ -170,9 +170,14 @@ class Runtime:
             judged=judged,
             anew=anew,
             pinned=self.settings.now is not None,
+            vintages=self._vintages(chosen, wanted) if "gaps" in which else None,
             nightly=self.nightly,
             proof=self.proof,
         )
+
+    def _vintages(self, datasets: Sequence[Dataset], days: Mapping[str, Sequence[date]]) -> pl.DataFrame | None:
+        settled = {d.table: days[d.table] for d in datasets if d.settlement}
+        return self.vintage_completeness(settled) if settled else None
 
     def source(self) -> ElexonSource:
         from gbpm_dagster.elexon.source import ElexonSource

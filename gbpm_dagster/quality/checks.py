@@ -9,12 +9,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
+import polars as pl
+
 from gbpm_dagster.catalogue.model import Dataset
+from gbpm_dagster.quality import frequency
 from gbpm_dagster.quality.duplicates import check_duplicates
 from gbpm_dagster.quality.freshness import check_freshness
 from gbpm_dagster.quality.gaps import check_gaps
 from gbpm_dagster.quality.judged import Judged
 from gbpm_dagster.quality.result import ALL, DUPLICATES, ERROR, FRESHNESS, GAPS, VALIDITY, CheckResult
+from gbpm_dagster.quality.runs import runs_in_words
 from gbpm_dagster.quality.states import PROOF_SPAN
 from gbpm_dagster.quality.survey import survey
 from gbpm_dagster.quality.validity import check_validity
@@ -43,13 +47,14 @@ def run_checks(
     pinned: bool = False,
     nightly: Collection[str] = (),
     proof: timedelta = PROOF_SPAN,
+    vintages: pl.DataFrame | None = None,
 ) -> list[CheckResult]:
     """Checks of many tables, table by table in the order of ALL.
 
     wanted: the days of each table. recorded: the home is about recordings. judged, anew: see `check_validity`.
     pinned: `now` is not the clock's, so that a value after it is no fault of the clock (decision 18). nightly: the
-    tables that only the schedules feed. proof: see `coverage`. A check that cannot read its table fails with the
-    reason; the others still run.
+    tables that only the schedules feed. proof: see `coverage`. vintages: runs.COMPLETENESS_SCHEMA, said with the gaps.
+    A check that cannot read its table fails with the reason; the others still run.
     ValueError if `which` names a check there is not.
     """
     unknown = sorted(set(which) - set(ALL))
@@ -62,7 +67,9 @@ def run_checks(
     for dataset in datasets:
         days = wanted.get(dataset.table, ())
         if GAPS in which:
-            found.append(check_gaps(dataset, states[dataset.table]))
+            frame = states[dataset.table]
+            more = frequency.details(warehouse, dataset, frame) if dataset.completeness.grid else {}
+            found.append(check_gaps(dataset, frame, more | runs_in_words(vintages, dataset)))
         readers: dict[str, Callable[[], CheckResult]] = {
             DUPLICATES: partial(check_duplicates, warehouse, dataset, days, judged, anew),
             VALIDITY: partial(check_validity, warehouse, dataset, days, recorded, judged, anew),

@@ -5,6 +5,7 @@ Belongs here: wording coverage as a check result. Not here: how a day gets its s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -27,11 +28,11 @@ from gbpm_dagster.quality.witness import AGREES, MORE, SHORT
 _BADNESS = {State.MISSING: 0, State.PARTIAL: 1, State.LATE: 2}
 
 
-def check_gaps(dataset: Dataset, coverage_frame: pl.DataFrame) -> CheckResult:
+def check_gaps(dataset: Dataset, coverage_frame: pl.DataFrame, more: Mapping[str, Any] | None = None) -> CheckResult:
     """Fails on partial, late and missing days; `missing` holds them, ascending.
 
     WARN if every one of them is only late, or known to the register (suspected, given up): `known` of the details
-    lists what is known, also of days that pass for it (excluded, missing at the source).
+    lists what is known, also of days that pass for it (excluded, missing at the source). more: put with the details.
     """
     if coverage_frame.is_empty():
         return nothing_to_check(dataset.table, GAPS, "no day of this table is wanted")
@@ -49,6 +50,7 @@ def check_gaps(dataset: Dataset, coverage_frame: pl.DataFrame) -> CheckResult:
     thin = _thin(dataset, coverage_frame)
     if thin:
         details["suspiciously few rows"] = thin[:LISTED_DAYS]
+    details |= more or {}
     noted = _remarks(coverage_frame)
     if noted:
         details["remarks"] = noted

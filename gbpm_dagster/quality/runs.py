@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.quality.coverage import ANSWERED
 from gbpm_dagster.warehouse.protocol import INSTANT
 
@@ -147,3 +148,19 @@ def vintage_completeness(
     found = found.with_columns(pl.col("runs_due", "runs_held").fill_null(0))
     share = pl.when(pl.col("runs_due") > 0).then(pl.col("runs_held") / pl.col("runs_due"))
     return found.with_columns(vintage_completeness=share).sort("table", "day").select(list(COMPLETENESS_SCHEMA))
+
+
+def runs_in_words(vintages: pl.DataFrame | None, dataset: Dataset) -> dict[str, Any]:
+    """What the gap check says of a settlement table: runs held of runs due over its days; {} if none is due.
+
+    vintages: COMPLETENESS_SCHEMA, of any tables.
+    """
+    if vintages is None or not dataset.settlement:
+        return {}
+    here = vintages.filter(pl.col("table") == dataset.table)
+    due, held = int(here["runs_due"].sum()), int(here["runs_held"].sum())
+    if not due:
+        return {}
+    whole = here.filter(pl.col("vintage_completeness") == 1).height
+    share = {"runs due": due, "runs held": held, "vintage_completeness": held / due, "days with every run": whole}
+    return {"settlement runs": share}

@@ -15,7 +15,16 @@ from gbpm_dagster.catalogue import DATASETS
 from gbpm_dagster.market.calendar import day_bounds, days
 from gbpm_dagster.market.working_days import settlement_run_dates, working_day_add
 from gbpm_dagster.quality.run_calendar import run_calendar
-from gbpm_dagster.quality.runs import DUE_SCHEMA, Refetch, bounded, due_runs, refetches, vintage_completeness
+from gbpm_dagster.quality.runs import (
+    COMPLETENESS_SCHEMA,
+    DUE_SCHEMA,
+    Refetch,
+    bounded,
+    due_runs,
+    refetches,
+    runs_in_words,
+    vintage_completeness,
+)
 from gbpm_dagster.warehouse.protocol import EVIDENCE_SCHEMA
 from gbpm_dagster_tests.quality.helpers import answer, attempt, attempts, evidence, utc
 
@@ -142,6 +151,20 @@ def test_runs_held_of_runs_due_is_the_rule_read_day_by_day(
     # A day is due exactly when its latest run is among those not held.
     last = held_of({("bmrs_costs", day): max(times) for day, times in answered.items()})
     assert set(due_runs({"bmrs_costs": days(FIRST, LAST)}, last, CALENDAR, now)["day"]) == not_held
+
+
+def test_the_gap_check_says_how_many_runs_are_held() -> None:
+    """Three days: all of two runs, one of two, and none due yet: 3 of 4 runs, one day with every run."""
+    mid = DATASETS["bmrs_mid"]
+    shares = pl.DataFrame(
+        [("bmrs_costs", DAY, 2, 2, 1.0), ("bmrs_costs", DAY + timedelta(days=1), 2, 1, 0.5),
+         ("bmrs_costs", DAY + timedelta(days=2), 0, 0, None), ("bmrs_boav", DAY, 5, 1, 0.2)],
+        schema=COMPLETENESS_SCHEMA, orient="row",
+    )  # fmt: skip
+    assert runs_in_words(shares, COSTS) == {
+        "settlement runs": {"runs due": 4, "runs held": 3, "vintage_completeness": 0.75, "days with every run": 1}
+    }
+    assert runs_in_words(shares, mid) == runs_in_words(None, COSTS) == runs_in_words(shares.clear(), COSTS) == {}
 
 
 def test_ten_tables_of_four_years_are_judged_in_well_under_a_second() -> None:
