@@ -53,7 +53,7 @@ def run_checks(
 
     wanted: the days of each table. recorded: the home is about recordings. judged, anew: see `check_validity`.
     pinned: `now` is not the clock's, so that a value after it is no fault of the clock (decision 18). nightly: the
-    tables that only the schedules feed. proof: see `coverage`. vintages: runs.COMPLETENESS_SCHEMA, said with the gaps.
+    tables that only the schedules feed. proof: see `coverage`. vintages: runs.COMPLETENESS_SCHEMA, said of gaps.
     A check that cannot read its table fails with the reason; the others still run.
     ValueError if `which` names a check there is not.
     """
