@@ -25,12 +25,13 @@ from gbpm_dagster.quality.result import SAMPLE
 
 @dataclass(slots=True)
 class Offence:
-    """Rows that break one rule: how many, and the first few."""
+    """Rows that break one rule: how many, and the first few. names: what they name that another table lacks."""
 
     severity: str
     meaning: str
     rows: int = 0
     sample: list[dict[str, Any]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
     def add(self, rows: int, sample: list[dict[str, Any]]) -> None:
         self.rows += rows

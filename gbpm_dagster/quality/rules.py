@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from gbpm_dagster.catalogue.members import FUELS, PSR_TYPES
 from gbpm_dagster.catalogue.model import Dataset, Kind
 from gbpm_dagster.market import calendar
 from gbpm_dagster.market.calendar import HALF_HOUR, day_bounds, periods_in_day
@@ -42,7 +43,7 @@ class Rule:
 
 def rules_for(dataset: Dataset) -> list[Rule]:
     """All rules that apply to a table; evaluate them on `with_calendar(rows, dataset)`."""
-    return [*_keys(dataset), *_calendar(dataset), *_members(dataset), *_ranges(dataset)]
+    return [*_keys(dataset), *_calendar(dataset), *_members(dataset), *_codes(dataset), *_ranges(dataset)]
 
 
 def with_calendar(frame: pl.DataFrame, dataset: Dataset) -> pl.DataFrame:
@@ -150,6 +151,21 @@ def _members(dataset: Dataset) -> list[Rule]:
         return []
     known = pl.col(rule.member_column).is_in([m.name for m in rule.members])
     return [Rule("unexpected_member", WARN, f"{rule.member_column} is none that the catalogue knows", known)]
+
+
+def _codes(dataset: Dataset) -> list[Rule]:
+    """Codes of fuels that the catalogue does not list (domain.md 8.2), where `_members` does not judge them."""
+    known: dict[str, set[str]] = {}
+    if "fuelType" in dataset.names:  # REMIT names transparency types
+        known["fuelType"] = {m.name for m in (*FUELS, *PSR_TYPES)}
+    if "psrType" in dataset.names and dataset.family == "generation":
+        known["psrType"] = {m.name for m in PSR_TYPES}
+    if dataset.completeness.members:
+        known.pop(dataset.completeness.member_column, None)
+    return [
+        Rule(f"{name} known", WARN, f"{name} is no code that the catalogue lists", pl.col(name).is_in(sorted(names)))
+        for name, names in known.items()
+    ]
 
 
 def _ranges(dataset: Dataset) -> list[Rule]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Grain
+from gbpm_dagster.quality.cross import Others
 from gbpm_dagster.quality.judged import Judged, Offence
 from gbpm_dagster.quality.result import (
     ERROR,
@@ -55,8 +56,9 @@ def check_validity(
     judged: Judged | None = None,
     anew: bool = False,
 ) -> CheckResult:
-    """Types, keys and the market's rules over the stored rows of the days; rows in quarantine are a warning, and so
-    are columns that answers did not have, except of recordings (they may be restored; then details name them).
+    """Types, keys and the market's rules, also those that look into other tables (cross), over the stored rows of the
+    days; rows in quarantine are a warning, and so are columns that answers did not have, except of recordings (they
+    may be restored; then details name them).
 
     Severity ERROR for types, keys and calendar, WARN for ranges. Of a snapshot table the newest list is checked.
     judged: remembers what was found; a day whose evidence and rules are as then is not read again (for some weeks),
@@ -68,12 +70,14 @@ def check_validity(
     wanted = [max(held)] if dataset.grain is Grain.SNAPSHOT and held else sorted(set(days) & held.keys())
     if not wanted:
         return nothing_to_check(dataset.table, VALIDITY, "nothing is stored for the wanted days yet")
-    table, rules = dataset.table, print_of(dataset) if judged else ""
-    known = judged.known(VALIDITY, table, rules, evidence) if judged and not anew else {}
+    table, others = dataset.table, Others(warehouse, dataset)
+    rules = print_of(dataset) + others.print_of() if judged else ""
+    known = others.still(judged.known(VALIDITY, table, rules, others.marked(evidence))) if judged and not anew else {}
     unread = [day for day in wanted if day not in known]
-    fresh = _read(warehouse, dataset, unread, held)
+    fresh = _read(warehouse, dataset, unread, held, others)
     if judged and unread:
-        judged.learn(VALIDITY, table, rules, fresh, before=evidence, after=warehouse.evidence([table]))
+        after = Others(warehouse, dataset).marked(warehouse.evidence([table]))
+        judged.learn(VALIDITY, table, rules, fresh, before=others.marked(evidence), after=after)
     found = {day: judgement.offences for day, judgement in known.items()} | fresh
     offences: dict[str, Offence] = {}
     for day in wanted:
@@ -84,14 +88,16 @@ def check_validity(
 
 
 def _read(
-    warehouse: Warehouse, dataset: Dataset, days: Sequence[date], held: Mapping[date, int]
+    warehouse: Warehouse, dataset: Dataset, days: Sequence[date], held: Mapping[date, int], others: Others
 ) -> dict[date, dict[str, Offence]]:
     """What the rows of each of those days break, by rule; an empty dict for a day that is clean."""
     found: dict[date, dict[str, Offence]] = {}
     for part in batches(days, held, BATCH_ROWS):
         frame = warehouse.read(dataset, part[0], part[-1], columns=[*dataset.names, DAY])
-        broken = inspect(dataset, frame.filter(pl.col(DAY).is_in(part)))
-        found |= {day: broken.get(day, {}) for day in part}
+        rows = frame.filter(pl.col(DAY).is_in(part))
+        broken = inspect(dataset, rows)
+        beside = others.inspect(rows) if not any(TYPES in said for said in broken.values()) else {}
+        found |= {day: broken.get(day, {}) | beside.get(day, {}) for day in part}
     return found
 
 
