@@ -160,7 +160,7 @@ class Others:
         return held.group_by(*_PERIOD, unit).agg(widest.cast(pl.Float64).alias(name))
 
     def _with_capacity(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Rows without a limit get the registered capacity, widened by CAPACITY_SHARE; never under zero, or over."""
+        """Rows without a limit get the registered capacity, widened by CAPACITY_SHARE."""
         if self.register.is_empty():
             return rows
         caps = pl.concat(
@@ -169,8 +169,8 @@ class Others:
         ).unique(_UNIT, keep="first", maintain_order=True)
         joined = rows.join(caps, on=_UNIT, how="left")
         return joined.with_columns(
-            pl.coalesce(_HIGH, pl.col(f"{_HIGH}_cap").clip(lower_bound=0) * CAPACITY_SHARE).alias(_HIGH),
-            pl.coalesce(_LOW, pl.col(f"{_LOW}_cap").clip(upper_bound=0) * CAPACITY_SHARE).alias(_LOW),
+            pl.coalesce(_HIGH, pl.col(f"{_HIGH}_cap") * CAPACITY_SHARE).alias(_HIGH),
+            pl.coalesce(_LOW, pl.col(f"{_LOW}_cap") * CAPACITY_SHARE).alias(_LOW),
         )
 
     def _fuels(self, found: dict[date, dict[str, Offence]], rows: pl.DataFrame) -> None:
@@ -209,9 +209,11 @@ def _register(warehouse: Warehouse) -> pl.DataFrame:
     if warehouse.evidence([REGISTER]).filter(pl.col("rows") > 0).is_empty():
         return pl.DataFrame(schema=schema)
     rows = warehouse.read(DATASETS[REGISTER], columns=[DAY, *names, "generationCapacity", "demandCapacity"])
+    high, low = (pl.col(f"{n}Capacity").cast(pl.Float64, strict=False) for n in ("generation", "demand"))
+    # Zero is what the register says where nothing is stated: of 2,733 units recorded in 2026 1,178 generate "0.000".
     found = rows.group_by(names).agg(
-        pl.col("generationCapacity").cast(pl.Float64, strict=False).max().alias(_HIGH),
-        pl.col("demandCapacity").cast(pl.Float64, strict=False).min().alias(_LOW),
+        high.filter(high > 0).max().alias(_HIGH),
+        low.filter(low < 0).min().alias(_LOW),
         pl.col(DAY).min().alias("first"),
     )
     return found.select(list(schema)).sort(names)

@@ -124,8 +124,8 @@ def test_an_acceptance_over_two_periods_may_use_the_limits_of_both() -> None:
 
 def test_without_a_declared_limit_the_registered_capacity_and_a_tenth_more_holds() -> None:
     """100 MW registered: 110 + 1 passes, 112 does not; import likewise; without a capacity nothing is said."""
-    register = [unit("T_A-1", "100", "-20"), unit("T_B-1", "NULL", "")]
-    good = [level(1, 111), level(2, -23), level(3, 9999, unit="T_B-1")]
+    register = [unit("T_A-1", "100", "-20"), unit("T_B-1", "NULL", ""), unit("T_C-1", "0.000", "0.000")]
+    good = [level(1, 111), level(2, -23), level(3, 9999, unit="T_B-1"), level(3, -9999, unit="T_C-1")]
     assert offences(warehouse(bmrs_pn=good, ref_bmunits=register), PN) == {}
     bad = warehouse(bmrs_pn=[level(1, 112), level(2, -24)], ref_bmunits=register)
     assert offences(bad, PN)[cross.LEVELS]["rows"] == 2
