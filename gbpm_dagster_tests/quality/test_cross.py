@@ -189,8 +189,8 @@ def test_a_fuel_code_nobody_knows_warns() -> None:
     (shown,) = offences(warehouse(bmrs_fuelhh=fuels(1, CCGT=1, FUSION=2)), FUELHH)["unexpected_member"]["first"]
     assert shown["fuelType"] == "FUSION"
     forecast = DATASETS["bmrs_fou2t14d"]
-    row = {"publishTime": utc("2024-01-03 08:00"), "forecastDate": NEXT, "_day": DAY}
-    rows = [row | {"fuelType": fuel} for fuel in ("CCGT", "INTVKL", "FUSION", None)]
+    row = {"publishTime": utc("2024-01-03 08:00"), "forecastDate": NEXT, "interconnectorName": "-", "_day": DAY}
+    rows = [row | {"fuelType": fuel} for fuel in ("CCGT", "INTVKL", "FUSION")]
     (shown,) = offences(warehouse(bmrs_fou2t14d=rows), forecast)["fuelType known"]["first"]
     assert shown["fuelType"] == "FUSION"
 
