@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gbpm_dagster import __version__, cli_adopt, cli_alerts, cli_known_gaps
+from gbpm_dagster import __version__, cli_adopt, cli_alerts, cli_iris, cli_known_gaps
 
 app = typer.Typer(
     help="GB Power Market: a complete, verified, self-healing warehouse of the GB electricity market.",
@@ -30,6 +30,7 @@ app.add_typer(catalogue, name="catalogue")
 app.add_typer(cli_known_gaps.app, name="known-gaps")
 app.add_typer(cli_alerts.app, name="alerts")
 app.add_typer(cli_adopt.app, name="adopt")
+app.add_typer(cli_iris.app, name="iris")
 
 Tables = Annotated[list[str] | None, typer.Argument(help="tables (see `gbpm tables`)", show_default=False)]
 From = Annotated[str | None, typer.Option("--from", help="first London day, yyyy-mm-dd")]

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from gbpm_dagster.elexon.address import printable, wrong
 from gbpm_dagster.market.calendar import london_day
 from gbpm_dagster.settings_alerts import AlertSettings
+from gbpm_dagster.settings_iris import IrisSettings
 
 LIVE_BASE_URL = "https://data.elexon.co.uk/bmrs/api/v1"
 
@@ -27,7 +28,7 @@ class SettingsError(ValueError):
     """A setting has a bad value; the message names the variable, the value and what is allowed."""
 
 
-class Settings(AlertSettings):
+class Settings(AlertSettings, IrisSettings):
     """Settings of one home. Each field's `validation_alias` is its environment variable."""
 
     home: Path = Field(
@@ -326,7 +327,7 @@ def variable(info: FieldInfo) -> str:
 
 
 def fields() -> dict[str, FieldInfo]:
-    """Every field by name: those above, then those of alerts, which pydantic would put first."""
+    """Every field by name: those above, then those of other modules, which pydantic would put first."""
     every, own = Settings.model_fields, Settings.__annotations__
     return {n: i for n, i in every.items() if n in own} | {n: i for n, i in every.items() if n not in own}
 

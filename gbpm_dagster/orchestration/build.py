@@ -15,6 +15,7 @@ from gbpm_dagster.orchestration.jobs import build_jobs, build_schedules
 from gbpm_dagster.orchestration.known_gaps_asset import build_known_gaps
 from gbpm_dagster.orchestration.openapi_asset import build_openapi
 from gbpm_dagster.orchestration.runtime import Runtime
+from gbpm_dagster.orchestration.stream_job import build_stream
 from gbpm_dagster.settings import Settings
 
 
@@ -27,14 +28,16 @@ def build_definitions(settings: Settings, runtime: Runtime | None = None) -> dg.
     own = [build_known_gaps(), *([build_openapi()] if runtime.scope is None else [])]
     assets = [*(build_asset(d, runtime) for d in datasets), *(asset for asset, _ in own)]
     checks = [key for asset in assets for key in asset.check_keys]
+    streams, drain, stream = build_stream(runtime)
     return dg.Definitions(
-        assets=assets,
-        jobs=list(jobs.values()),
+        assets=[*assets, *streams],
+        jobs=[*jobs.values(), drain],
         schedules=[*build_schedules(datasets, runtime, jobs), *(schedule for _, schedule in own)],
         sensors=[
             build_healer(datasets, runtime),
             build_first_look(datasets, jobs["gap_check"]),
             build_alerts(runtime, checks),
+            stream,
         ],
         resources={"gbpm": runtime},
         executor=dg.in_process_executor,

@@ -29,8 +29,8 @@ def write_dagster_yaml(settings: Settings) -> Path:
     """Write `<home>/dagster/dagster.yaml` from the packaged template and the settings; returns the folder."""
     folder = open_home(settings.home).dagster
     template = yaml.safe_load(files("gbpm_dagster.orchestration").joinpath("dagster.yaml").read_text())
-    # One more than the loads may use, so that checks find a place beside a long backfill.
-    template["concurrency"]["runs"]["max_concurrent_runs"] = settings.max_runs + 1
+    # One more than the loads may use, so that checks find a place beside a long backfill; and one for the stream.
+    template["concurrency"]["runs"]["max_concurrent_runs"] = settings.max_runs + 1 + settings.streaming
     template["concurrency"]["pools"]["default_limit"] = settings.max_runs
     template["event_log_storage"] = {
         "module": "gbpm_dagster.orchestration.storage",

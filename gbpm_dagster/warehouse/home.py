@@ -31,8 +31,9 @@ class HomeInUse(HomeError):
     """Another live process owns the home; `holder` says who: pid, what, since."""
 
     def __init__(self, path: Path, holder: dict[str, Any]) -> None:
-        who = f"process {holder.get('pid', '?')} ({holder.get('what', 'unknown')}), since {holder.get('since', '?')}"
-        super().__init__(f"the home {path} is in use by {who}: stop it (or wait for it), or choose another GBPM_HOME")
+        super().__init__(
+            f"the home {path} is in use by {who(holder)}: stop it (or wait for it), or choose another GBPM_HOME"
+        )
         self.holder = holder
 
 
@@ -133,14 +134,36 @@ def _write_marker(marker: Path, content: dict[str, Any]) -> None:
         raise
 
 
+class Held(Exception):
+    """Another live process holds a lock file; `holder` is what it says of itself: pid, what, since."""
+
+    def __init__(self, holder: dict[str, Any]) -> None:
+        super().__init__(who(holder))
+        self.holder = holder
+
+
+def who(holder: dict[str, Any]) -> str:
+    """A holder in words."""
+    return f"process {holder.get('pid', '?')} ({holder.get('what', 'unknown')}), since {holder.get('since', '?')}"
+
+
 @contextlib.contextmanager
 def own(home: Home, what: str = "gbpm") -> Iterator[None]:
-    """Own the home while the block runs; raises HomeInUse, with who holds it, if another process does.
+    """Own the home while the block runs; raises HomeInUse, with who holds it, if another process does."""
+    try:
+        with hold(home.path / OWNER_LOCK, what):
+            yield
+    except Held as held:
+        raise HomeInUse(home.path, held.holder) from None
 
-    The lock is the operating system's and goes with its process, so a dead owner never blocks. It is not inherited by
-    programs started from the block.
+
+@contextlib.contextmanager
+def hold(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file while the block runs, saying who and what for; raises Held, HomeError (it cannot be opened).
+
+    The lock is the operating system's and goes with its process, so a dead holder never blocks. It is not inherited
+    by programs started from the block.
     """
-    path = home.path / OWNER_LOCK
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -149,7 +172,7 @@ def own(home: Home, what: str = "gbpm") -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise HomeInUse(home.path, holder_of(home) or {}) from None
+            raise Held(said_by(path) or {}) from None
         me = {"pid": os.getpid(), "what": what, "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(me).encode(), 0)
@@ -165,8 +188,32 @@ def own(home: Home, what: str = "gbpm") -> Iterator[None]:
 
 def holder_of(home: Home) -> dict[str, Any] | None:
     """What the owner's lock file says, None when it says nothing (a dead owner's words may remain: try `own`)."""
+    return said_by(home.path / OWNER_LOCK)
+
+
+def said_by(path: Path) -> dict[str, Any] | None:
+    """What a lock file says of its holder, who may be dead (see `held_by`); None when it says nothing."""
     try:
-        said = json.loads((home.path / OWNER_LOCK).read_text(encoding="utf-8"))
+        said = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return said if isinstance(said, dict) else None
+
+
+def held_by(path: Path) -> dict[str, Any] | None:
+    """What the live holder of a lock file says of itself; None when nobody holds it.
+
+    It holds the lock for an instant itself, shared: who wants it just then may be refused, and should try once more.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        return None
+    except BlockingIOError:
+        return said_by(path) or {}
+    finally:
+        os.close(handle)
