@@ -8,9 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from gbpm_dagster.demo.broker import KEY, Broker
+from gbpm_dagster_tests.console.conftest import MakeGbpm
 from gbpm_dagster_tests.console.driver import Gbpm
 
 ROWS = [{"dataset": "FREQ", "measurementTime": "2026-07-02T10:00:15.000Z", "frequency": 50.0}]
+
+
+@pytest.fixture
+def gbpm(make_gbpm: MakeGbpm) -> Gbpm:
+    return make_gbpm()
 
 
 @pytest.fixture
