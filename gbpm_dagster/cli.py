@@ -195,6 +195,24 @@ def runs(
 
 
 @app.command()
+def scorecard(
+    tables: Tables = None,
+    first: From = None,
+    last: To = None,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="print a line a table and day")] = False,
+) -> None:
+    """How good the data are: completeness, timeliness, uniqueness, validity, a score; the last 28 days."""
+    from gbpm_dagster.console import scorecard as shown
+    from gbpm_dagster.console.args import UsageError
+    from gbpm_dagster.orchestration import scoring
+
+    if json and csv:
+        raise UsageError("--json and --csv both write to standard output: choose one")
+    shown.scorecard(scoring.asked(tables or [], first, last), json, csv)
+
+
+@app.command()
 def tables(json: Json = False) -> None:
     """The tables of the catalogue and which of them this home holds."""
     from gbpm_dagster.console import report

@@ -15,6 +15,7 @@ from gbpm_dagster.orchestration.jobs import build_jobs, build_schedules
 from gbpm_dagster.orchestration.known_gaps_asset import build_known_gaps
 from gbpm_dagster.orchestration.openapi_asset import build_openapi
 from gbpm_dagster.orchestration.runtime import Runtime
+from gbpm_dagster.orchestration.scoring import build_scorecard
 from gbpm_dagster.orchestration.stream_job import build_stream
 from gbpm_dagster.settings import Settings
 
@@ -25,7 +26,7 @@ def build_definitions(settings: Settings, runtime: Runtime | None = None) -> dg.
     runtime.check_settings()
     datasets, jobs = runtime.datasets, build_jobs()
     # A home of recorded days has no service behind it whose document could be looked at.
-    own = [build_known_gaps(), *([build_openapi()] if runtime.scope is None else [])]
+    own = [build_known_gaps(), build_scorecard(), *([build_openapi()] if runtime.scope is None else [])]
     assets = [*(build_asset(d, runtime) for d in datasets), *(asset for asset, _ in own)]
     checks = [key for asset in assets for key in asset.check_keys]
     streams, drain, stream = build_stream(runtime)

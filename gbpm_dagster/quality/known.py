@@ -46,6 +46,23 @@ def known_until(dataset: Dataset, now: datetime) -> datetime:
     return _midnight_before(late) + dataset.lag.lag
 
 
+def stored_by(dataset: Dataset, day: date, nightly: bool = True) -> datetime:
+    """When the rows of a day should be stored: when it is late at the source, and where the schedules feed the table
+    not before the round has ended that brings it."""
+    start, end = day_bounds(day)
+    late = end + dataset.lag.lag + dataset.lag.grace
+    if not nightly:
+        return late
+    if dataset.grain is Grain.SNAPSHOT:
+        return max(late - (end - start), _at(day, NIGHTLY_HOUR) + FETCH_TIME)
+    if not misses_the_night(dataset):
+        return max(late, _at(day + ONE_DAY, NIGHTLY_HOUR) + FETCH_TIME)
+    round_ = _at(late.astimezone(LONDON).date(), GAP_CHECK_HOUR)
+    if round_ < late:
+        round_ = _at(late.astimezone(LONDON).date() + ONE_DAY, GAP_CHECK_HOUR)
+    return round_ + FETCH_TIME
+
+
 def answered_within(freshness: Freshness) -> tuple[timedelta, timedelta] | None:
     """Ages of the last answer, stored in Dagster as materialisation, that warn and fail; None where none is too old.
 

@@ -1,4 +1,5 @@
-"""The tables about the tables: evidence, attempts, quarantine, drift (decision 5), known gaps, streamed messages.
+"""The tables about the tables: evidence, attempts, quarantine, drift (decision 5), known gaps, streamed messages,
+the scorecard.
 
 Belongs here: storing and reading these. Not here: what goes into them (merge, facts, replace; quality.register).
 """
@@ -23,11 +24,12 @@ from gbpm_dagster.warehouse.protocol import (
     KNOWN_GAP_STATUSES,
     MESSAGE_SCHEMA,
     QUARANTINE_SCHEMA,
+    SCORE_SCHEMA,
     WarehouseError,
 )
 
 EVIDENCE, ATTEMPTS, QUARANTINE, DRIFT = "gbpm_evidence", "gbpm_attempts", "gbpm_quarantine", "gbpm_drift"
-KNOWN_GAPS, MESSAGES = "gbpm_known_gaps", "gbpm_iris_messages"
+KNOWN_GAPS, MESSAGES, SCORECARD = "gbpm_known_gaps", "gbpm_iris_messages", "gbpm_scorecard"
 YEAR = "_year"
 """Second partition column of the evidence: a write rewrites a year of one table, so files stay few and small."""
 
@@ -38,6 +40,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     DRIFT: DRIFT_SCHEMA,
     KNOWN_GAPS: KNOWN_GAP_SCHEMA,
     MESSAGES: MESSAGE_SCHEMA,
+    SCORECARD: SCORE_SCHEMA,
 }
 _MANY_FILES = 50
 _VACUUM_EVERY = 200  # commits
@@ -55,7 +58,7 @@ class Ledger:
         schema = dict(SCHEMAS[name])
         if name == EVIDENCE:
             return Table(self.root / name, {**schema, YEAR: pl.String}, ("table", YEAR))
-        return Table(self.root / name, schema, () if name in (ATTEMPTS, KNOWN_GAPS, MESSAGES) else ("table",))
+        return Table(self.root / name, schema, ("table",) if name in (QUARANTINE, DRIFT) else ())
 
     # evidence
 
@@ -155,6 +158,15 @@ class Ledger:
             if added:
                 self._append(store, frame)
             return frame
+
+    # scorecard
+
+    def put_scorecard(self, rows: pl.DataFrame) -> None:
+        """Replace the whole scorecard by rows of SCORE_SCHEMA, in one commit."""
+        with lock(self.root, SCORECARD):
+            store = self.table(SCORECARD)
+            store.overwrite(rows.sort("table", "day"), '"table" IS NOT NULL')
+            self._tidy(store)
 
     def _append(self, store: Table, rows: pl.DataFrame) -> None:
         store.append(rows)

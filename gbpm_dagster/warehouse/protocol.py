@@ -160,6 +160,19 @@ MESSAGE_SCHEMA: dict[str, Any] = {
 """Append-only: every message of the stream that was taken from the landing, each time it was."""
 
 
+SCORE_SCHEMA: dict[str, Any] = {
+    "table": pl.String,
+    "day": pl.Date,
+    "completeness": pl.Float64,  # these four 0 to 1; null: nothing was due, or nobody knows
+    "timeliness": pl.Float64,
+    "uniqueness": pl.Float64,
+    "validity": pl.Float64,
+    "score": pl.Float64,  # 0 to 100
+    "grade": pl.String,  # A to D
+}
+"""How good the data of a table and day are (market/domain.md 8.2); written whole by the asset gbpm_scorecard."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """What the source answered for one whole London day (or one snapshot): the input of `Warehouse.replace`.
