@@ -52,7 +52,7 @@ def test_for_a_person_in_80_columns(gbpm: Gbpm) -> None:
     lines = done.out.splitlines()
     assert lines[0].rstrip() == "scorecard 2024-01-01 to 2024-01-07"
     assert max(len(line) for line in lines[:-2]) <= 80
-    (mid,) = [line for line in lines if line.startswith("bmrs_mid")]
+    (mid,) = [line for line in lines if line.strip().startswith("bmrs_mid")]
     assert mid.split() == ["bmrs_mid", "85.7", "D", "85.7", "-", "100.0", "100.0", "█" * 7]
     assert "worst: bmrs_indo 0.0, bmrs_mid 85.7" in lines[-1]
 

@@ -18,7 +18,7 @@ from gbpm_dagster.catalogue import describe as words
 from gbpm_dagster.demo.replay_recordings import RECORDINGS
 from gbpm_dagster.orchestration import build, describe, internal, jobs, openapi_asset
 from gbpm_dagster.settings import Settings, SettingsError
-from gbpm_dagster.warehouse.ledger import KNOWN_GAPS
+from gbpm_dagster.warehouse.ledger import KNOWN_GAPS, SCORECARD
 from gbpm_dagster_tests.orchestration import snapshot
 
 
@@ -74,7 +74,7 @@ def test_dagster_itself_finds_them_valid(tmp_path: Path) -> None:
 def test_gbpm_datasets_limits_them() -> None:
     found = build.build_definitions(Settings.load({"GBPM_DATASETS": "bmrs_mid, bmrs_costs"}))
     keys = {k.to_user_string() for k in found.get_repository_def().asset_graph.get_all_asset_keys()}
-    assert keys == {"bmrs_mid", "bmrs_costs", openapi_asset.ASSET, KNOWN_GAPS}
+    assert keys == {"bmrs_mid", "bmrs_costs", openapi_asset.ASSET, KNOWN_GAPS, SCORECARD}
     with pytest.raises(SettingsError, match="bmrs_mdi"):
         build.build_definitions(Settings.load({"GBPM_DATASETS": "bmrs_mdi"}))
 
@@ -82,7 +82,12 @@ def test_gbpm_datasets_limits_them() -> None:
 def test_every_table_of_the_catalogue_makes_an_asset() -> None:
     everything = build.build_definitions(Settings.load({"GBPM_DATASETS": ",".join(DATASETS)}))
     graph = everything.get_repository_def().asset_graph
-    assert {k.to_user_string() for k in graph.get_all_asset_keys()} == {*DATASETS, openapi_asset.ASSET, KNOWN_GAPS}
+    assert {k.to_user_string() for k in graph.get_all_asset_keys()} == {
+        *DATASETS,
+        openapi_asset.ASSET,
+        KNOWN_GAPS,
+        SCORECARD,
+    }
     assert len(graph.asset_check_keys) == 4 * len(DATASETS) + 1
 
 
