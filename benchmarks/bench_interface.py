@@ -23,8 +23,6 @@ from pathlib import Path
 from statistics import median
 
 import dagster as dg
-from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
-from dagster._core.events.log import EventLogEntry
 
 from benchmarks.figures import keep, table
 from benchmarks.server import ROOT
@@ -32,6 +30,7 @@ from gbpm_dagster.catalogue import DATASETS
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.orchestration import services
 from gbpm_dagster.orchestration.instance import open_instance
+from gbpm_dagster.orchestration.internal import report_materialized
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.settings import Settings
 
@@ -89,28 +88,10 @@ def load_definitions(settings: Settings) -> tuple[float, float, float, int]:
 
 def adopt(instance: dg.DagsterInstance, runtime: Runtime, dataset: Dataset) -> int:
     """Tell Dagster that every wanted day of a table is there; returns how many events that took."""
-
-    def entry(day: str | None) -> EventLogEntry:
-        told = dg.AssetMaterialization(dataset.table, partition=day, metadata={"outcome": "adopted"})
-        kind = DagsterEventType.ASSET_MATERIALIZATION.value
-        event = DagsterEvent(
-            event_type_value=kind, event_specific_data=StepMaterializationData(told, []), job_name=""
-        )
-        return EventLogEntry(
-            error_info=None,
-            level=logging.INFO,
-            user_message="",
-            run_id="",
-            timestamp=time.time(),
-            step_key=None,
-            job_name="",
-            dagster_event=event,
-        )
-
     keys = [d.isoformat() for d in runtime.wanted(dataset)] if is_daily(dataset) else [None]
-    for first in range(0, len(keys), 1000):
-        instance.event_log_storage.store_event_batch([entry(key) for key in keys[first : first + 1000]])
-    return len(keys)
+    told = [dg.AssetMaterialization(dataset.table, partition=k, metadata={"outcome": "adopted"}) for k in keys]
+    report_materialized(instance, told)
+    return len(told)
 
 
 def fill(settings: Settings) -> tuple[int, float]:

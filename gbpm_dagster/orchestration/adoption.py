@@ -18,6 +18,7 @@ from gbpm_dagster.console.failures import Interrupted
 from gbpm_dagster.console.show import day_progress
 from gbpm_dagster.orchestration.ask import open_runtime
 from gbpm_dagster.orchestration.instance import open_instance
+from gbpm_dagster.orchestration.internal import days_in_flight
 from gbpm_dagster.orchestration.interrupts import noted_interrupts
 from gbpm_dagster.orchestration.runtime import Runtime
 from gbpm_dagster.orchestration.telling import BRIEF, adopted, report, untold
@@ -71,7 +72,8 @@ def adopt(
     found = {}
     for dataset in datasets:
         stored = parts.get(dataset.table, evidence.clear())
-        with untold(instance, runtime, dataset, stored) as left:
+        flying = days_in_flight(instance).get(dataset.table, ())  # anew: all tables take a minute
+        with untold(instance, runtime, dataset, stored, flying) as left:
             told = 0
             advance(stored.height - left.rows.height)
             for days in report(instance, dataset, left.rows, adopted):

@@ -112,7 +112,7 @@ def seed() -> Mapping[str, int]:
     """Enter the gaps that the legacy warehouse's documents state; how many were `added`, and `there`:
     entered before, and left as they are."""
     runtime = open_runtime()
-    seeds = seed_entries(datetime.now(UTC), runtime.settings.today())
+    seeds = seed_entries(datetime.now(UTC), runtime.settings.today(), runtime.settings.history_start)
 
     def change(register: pl.DataFrame) -> list[dict[str, Any]]:
         known = set(register["id"])

@@ -7,9 +7,10 @@ warehouse that something else filled leave such days.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -54,25 +55,29 @@ def tell(instance: dg.DagsterInstance, runtime: Runtime, datasets: Sequence[Data
     MOST at a time, each with its account.
     """
     evidence = runtime.lake.evidence([d.table for d in datasets], columns=ACCOUNT)
-    told = 0
+    flying, told = days_in_flight(instance), 0
     for dataset in datasets:
-        with untold(instance, runtime, dataset, evidence.filter(table=dataset.table)) as found:
+        stored, busy = evidence.filter(table=dataset.table), flying.get(dataset.table, ())
+        with untold(instance, runtime, dataset, stored, busy) as found:
             told += sum(report(instance, dataset, found.rows.head(MOST - told), accounted))
     return told
 
 
 @contextmanager
 def untold(
-    instance: dg.DagsterInstance, runtime: Runtime, dataset: Dataset, evidence: pl.DataFrame
+    instance: dg.DagsterInstance,
+    runtime: Runtime,
+    dataset: Dataset,
+    evidence: pl.DataFrame,
+    flying: Collection[date],
 ) -> Iterator[Untold]:
-    """What of a table's evidence Dagster does not know.
+    """What of a table's evidence Dagster does not know; flying: the days somebody is fetching.
 
     In the block no other process of this home tells of the table, so that no day is told twice.
     """
     with lock(runtime.settings.home / "state", f"tell-{dataset.table}"):
         wanted = evidence.filter(pl.col("day").is_in(runtime.wanted(dataset)))
         unwanted = evidence.height - wanted.height
-        flying = days_in_flight(instance).get(dataset.table, set())
         if not is_daily(dataset):
             # One asset without partitions: it is known, or the newest list is told of.
             known = instance.get_latest_materialization_event(dg.AssetKey(dataset.table)) is not None

@@ -12,7 +12,7 @@ from gbpm_dagster.catalogue.registry import DATASETS
 from gbpm_dagster.quality.register import Entry
 from gbpm_dagster.quality.seeds import seed_entries
 
-AT, TODAY = datetime(2026, 1, 5, 9, tzinfo=UTC), date(2026, 1, 5)
+AT, TODAY, START = datetime(2026, 1, 5, 9, tzinfo=UTC), date(2026, 1, 5), date(2016, 1, 1)
 LISTED = (Path(__file__).parents[1] / "data" / "known_gaps.md").read_text()
 STREAM = (
     "boalf",
@@ -39,12 +39,12 @@ LINES = [
 
 
 def seeds(line: int) -> list[Entry]:
-    return [e for e in seed_entries(AT, TODAY) if json.loads(e.evidence)["line"] == line]
+    return [e for e in seed_entries(AT, TODAY, START) if json.loads(e.evidence)["line"] == line]
 
 
 def test_every_line_of_the_list_has_its_seeds_and_no_other() -> None:
     assert len(LINES) == 27
-    numbers = {json.loads(e.evidence)["line"] for e in seed_entries(AT, TODAY)}
+    numbers = {json.loads(e.evidence)["line"] for e in seed_entries(AT, TODAY, START)}
     assert numbers == set(range(1, 28))
 
 
@@ -86,7 +86,7 @@ def test_the_days_that_a_line_states_are_the_seeds_days() -> None:
 def test_days_by_hand() -> None:
     found = {
         (e.table, e.first.isoformat(), (e.last or date.max).isoformat(), e.status.value)
-        for e in seed_entries(AT, TODAY)
+        for e in seed_entries(AT, TODAY, START)
     }
     assert {
         ("bmrs_freq", "2016-01-01", "2025-12-15", "suspected"),
@@ -103,17 +103,28 @@ def test_days_by_hand() -> None:
 
 
 def test_none_is_missing_at_the_source_and_all_can_be_filled() -> None:
-    assert {e.status.value for e in seed_entries(AT, TODAY)} == {"suspected", "resolved"}
-    assert {e.recoverable for e in seed_entries(AT, TODAY)} == {True}
-    assert {e.by for e in seed_entries(AT, TODAY)} == {"seed"}
+    assert {e.status.value for e in seed_entries(AT, TODAY, START)} == {"suspected", "resolved"}
+    assert {e.recoverable for e in seed_entries(AT, TODAY, START)} == {True}
+    assert {e.by for e in seed_entries(AT, TODAY, START)} == {"seed"}
 
 
 def test_an_id_is_of_one_seed_and_the_same_on_every_day() -> None:
-    later = seed_entries(datetime(2027, 6, 1, tzinfo=UTC), date(2027, 6, 1))
-    ids = [e.id for e in seed_entries(AT, TODAY)]
+    later = seed_entries(datetime(2027, 6, 1, tzinfo=UTC), date(2027, 6, 1), date(2024, 1, 1))
+    ids = [e.id for e in seed_entries(AT, TODAY, START)]
     assert ids == [e.id for e in later]
     assert len(set(ids)) == len(ids)
 
 
 def test_in_a_home_that_is_pinned_before_a_gap_its_seed_is_still_whole() -> None:
-    assert all(e.last is None or e.first <= e.last for e in seed_entries(AT, date(2024, 1, 10)))
+    assert all(e.last is None or e.first <= e.last for e in seed_entries(AT, date(2024, 1, 10), date(2024, 1, 8)))
+
+
+def test_a_seed_begins_no_sooner_than_the_home_so_that_its_days_can_all_be_there() -> None:
+    """The healer ends a note when each of its days is complete; days before the home's history never are."""
+    found = {(e.table, e.first, e.last) for e in seed_entries(AT, TODAY, date(2022, 1, 1))}
+    assert {
+        ("bmrs_freq", date(2022, 1, 1), date(2025, 12, 15)),
+        ("bmrs_itsdo", date(2022, 1, 1), TODAY),
+        ("bmrs_fuelinst", date(2022, 12, 31), date(2025, 12, 17)),
+        ("bmrs_bod", date(2016, 1, 1), date(2019, 12, 31)),  # all before it: not this home's, kept as stated
+    } <= found
