@@ -333,6 +333,19 @@ def restore(
     duplicates.restored(cleaning.restore(backup, force) if backup else cleaning.backups(), json)
 
 
+@app.command("review-copies")
+def review_copies(
+    folder: Annotated[str | None, typer.Option("--in", help="a folder of tables; without it the lake")] = None,
+    archive: Annotated[bool, typer.Option("--archive", help="move what has that verdict to <home>/archive")] = False,
+    json: Json = False,
+) -> None:
+    """Tables that are copies of one of ours, or unknown: keep, archive or drop, and why; 3 = there are such."""
+    from gbpm_dagster.console import copies
+    from gbpm_dagster.orchestration import copies as reviewing
+
+    raise typer.Exit(copies.told(reviewing.review(folder, archive=archive), json))
+
+
 @catalogue.command()
 def verify(
     document: Annotated[

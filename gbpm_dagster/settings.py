@@ -317,6 +317,10 @@ class Settings(AlertSettings, IrisSettings):
         return self.home / "backups"
 
     @property
+    def archive(self) -> Path:
+        return self.home / "archive"
+
+    @property
     def logs(self) -> Path:
         return self.home / "logs"
 

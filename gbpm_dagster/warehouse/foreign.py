@@ -7,7 +7,8 @@ Known forms: ours; the legacy warehouse's (Elexon's names, DATETIME without zone
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from gbpm_dagster.warehouse.protocol import (
     stored_schema,
 )
 
+_GIVEN = "_given"
 RECEIPTS = (FETCHED_AT, "_ingested_utc", "_ingested_at", "ingested_at")
 """Columns that say when a row was received, the first that is there."""
 
@@ -92,22 +94,26 @@ def in_our_columns(dataset: Dataset, schema: Mapping[str, pl.DataType]) -> list[
     return [*own, at.alias(FETCHED_AT), source.alias(SOURCE)]
 
 
-def with_days(dataset: Dataset, rows: pl.DataFrame, days: pl.Series | None = None) -> pl.DataFrame:
-    """Rows of `in_our_columns` with `_day` and `_month`, so that they are stored_schema.
+def in_stored_schema(dataset: Dataset, rows: pl.LazyFrame, schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+    """Those rows in stored_schema: see `in_our_columns`.
 
-    The day is the London day of the partition field, of a list without one the given days or that of its receipt.
+    The day is the London day of the partition field, of a list without one its `_day` or that of its receipt.
     """
+    given = [pl.col(DAY).alias(_GIVEN)] if schema.get(DAY) == pl.Date else []
+    ours = rows.select(*in_our_columns(dataset, schema), *given)
     name = dataset.partition_field
     if name:
         day = pl.col(name) if dataset.column(name).kind is Kind.DATE else london_day(pl.col(name))
     else:
-        day = pl.lit(days) if days is not None else london_day(pl.col(FETCHED_AT))
-    placed = rows.with_columns(day.cast(pl.Date).alias(DAY))
+        day = pl.col(_GIVEN) if given else london_day(pl.col(FETCHED_AT))
+    placed = ours.with_columns(day.cast(pl.Date).alias(DAY))
     return placed.with_columns(pl.col(DAY).dt.strftime("%Y-%m").alias(MONTH)).select(list(stored_schema(dataset)))
 
 
 def read(dataset: Dataset, table: Foreign) -> tuple[pl.DataFrame, pl.DataFrame]:
     """(rows as they are, the same in stored_schema, row by row); raises WarehouseError."""
+    if not table.files:
+        raise WarehouseError(f"{table.path} has no rows")
     with explained(table.path, "reading the table"):
         rows = table.scan().collect()
     return rows, translated(dataset, rows, table.path)
@@ -115,15 +121,20 @@ def read(dataset: Dataset, table: Foreign) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def translated(dataset: Dataset, rows: pl.DataFrame, path: Path) -> pl.DataFrame:
     """Rows of that path in stored_schema; raises WarehouseError naming the column that cannot be read."""
+    with readable(dataset, path):
+        return in_stored_schema(dataset, rows.lazy(), dict(rows.schema)).collect()
+
+
+@contextlib.contextmanager
+def readable(dataset: Dataset, path: Path) -> Iterator[None]:
+    """Say of which path and table it is that rows cannot be read in our columns."""
     try:
-        ours = rows.select(in_our_columns(dataset, dict(rows.schema)))
+        yield
     except WarehouseError as error:
         raise WarehouseError(f"{path} cannot be read as {dataset.table}: {error}") from None
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         said = " ".join(str(error).split())[:300]
         raise WarehouseError(f"{path} cannot be read as {dataset.table}: {said}") from error
-    days = rows[DAY] if DAY in rows.columns and rows.schema[DAY] == pl.Date else None
-    return with_days(dataset, ours, days)
 
 
 def _as(name: str, schema: Mapping[str, pl.DataType], kind: Kind) -> pl.Expr:

@@ -258,9 +258,13 @@ class Lake(Warehouse):
         dataset = self.datasets[table]
         return (vintage_table if name.endswith("_vintages") else data_table)(self.root, dataset)
 
-    def _present(self, tables: Collection[str] | None) -> list[str]:
+    def own_names(self) -> list[str]:
+        """Names of all folders of the lake that are its own, there or not."""
         names = [n for t in self.datasets for s in (t, f"{t}{IRIS}") for n in (s, f"{s}_vintages")]
-        names += list(SCHEMAS)
+        return [*names, *SCHEMAS]
+
+    def _present(self, tables: Collection[str] | None) -> list[str]:
+        names = self.own_names()
         there = [n for n in names if (self.root / n / "_delta_log").is_dir()]
         return there if tables is None else [n for n in there if n in set(tables)]
 
