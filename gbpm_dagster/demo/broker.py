@@ -56,8 +56,8 @@ class Broker:
         self.refuse_tokens = self.refuse_links = False
         self.delay_s = 0.0
         """Seconds between two deliveries."""
-        self.connected = 0
-        """How many connections there were."""
+        self.connected = self.most_at_once = 0
+        """How many connections there were, and at most at a time."""
         self._connections: set[Connection] = set()
         self._slow: dict[str, asyncio.TimerHandle] = {}
         self._loop = asyncio.new_event_loop()
@@ -206,6 +206,7 @@ class Broker:
         connection = Connection(self, reader, writer)
         self._connections.add(connection)
         self.connected += 1
+        self.most_at_once = max(self.most_at_once, len(self._connections))
         try:
             await connection.serve()
         except (OSError, asyncio.IncompleteReadError):

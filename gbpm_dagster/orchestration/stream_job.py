@@ -25,7 +25,7 @@ from gbpm_dagster.orchestration.internal import NOT_FINISHED_STATUSES
 from gbpm_dagster.orchestration.runtime import Runtime
 from gbpm_dagster.orchestration.stream import AlreadyDraining, Drain, Drained, Told, ends_with_parent, lock_of
 from gbpm_dagster.settings import Settings
-from gbpm_dagster.warehouse.home import held_by, who
+from gbpm_dagster.warehouse.home import held_by, said_by, who
 
 JOB, SENSOR, GROUP = "iris_drain", "iris", "stream"
 TAG = "gbpm/iris"
@@ -154,11 +154,12 @@ def _sensor(runtime: Runtime, job: dg.JobDefinition) -> dg.SensorDefinition:
 
 def in_the_way(instance: dg.DagsterInstance, runtime: Runtime) -> str:
     """Why no drain may be started now; "" if one may. Fails the runs of drains that have died."""
-    holder = held_by(lock_of(runtime))
-    holding = str((holder or {}).get("what", ""))
+    said, holder = said_by(lock_of(runtime)) or {}, held_by(lock_of(runtime))
     for record in instance.get_run_records(filters=RunsFilter(job_name=JOB, statuses=NOT_FINISHED_STATUSES)):
         run = record.dagster_run
-        if holding == run_label(run.run_id) or not _dead(record):
+        # A holder that ends takes its words away; words without a lock are those of one that was killed.
+        killed = holder is None and said.get("what") == run_label(run.run_id)
+        if not killed and ((holder or {}).get("what") == run_label(run.run_id) or not _dead(record)):
             return f"run {run.run_id} is draining: one at a time"
         instance.report_run_failed(run, "its process has ended without a word; what it landed is safe")
     if holder is not None:

@@ -166,7 +166,7 @@ def test_a_run_whose_process_died_makes_place(streaming: Home) -> None:
 
 
 def test_a_run_that_still_holds_the_queue_is_alive_however_long_it_has_run(streaming: Home) -> None:
-    run = started(streaming, dg.DagsterRunStatus.STARTED, seconds_ago=3600)
+    run = started(streaming, dg.DagsterRunStatus.STARTED)
     code = (
         "import sys; from pathlib import Path; from gbpm_dagster.warehouse.home import hold\n"
         f"with hold(Path({str(lock_of(streaming.runtime))!r}), {run_label(run.run_id)!r}):\n"
