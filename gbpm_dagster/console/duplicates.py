@@ -53,7 +53,7 @@ def _next(found: dict[str, Any]) -> None:
     if len(refetch) > SHOWN:
         show.said(f"... and {len(refetch) - SHOWN} more days to be fetched again (--json lists all)")
     if found["backup"]:
-        show.said(f"as it was: gbpm restore {found['backup']}")
+        show.said(f"as it was: gbpm restore {found['backup']}; `gbpm check {found['table']}` stores how it is now")
     if found["out"]:
         show.said(f"the clean rows: {found['out']}")
     if not found["applied"]:

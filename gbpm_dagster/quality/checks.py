@@ -13,6 +13,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.quality import frequency
+from gbpm_dagster.quality.cross import Register
 from gbpm_dagster.quality.duplicates import check_duplicates
 from gbpm_dagster.quality.freshness import check_freshness
 from gbpm_dagster.quality.gaps import check_gaps
@@ -64,6 +65,7 @@ def run_checks(
     if GAPS in which:
         states = {d.table: frame for d, frame in survey(warehouse, datasets, wanted, now, recorded, proof)}
     found: list[CheckResult] = []
+    register = Register(warehouse)
     for dataset in datasets:
         days = wanted.get(dataset.table, ())
         if GAPS in which:
@@ -72,7 +74,7 @@ def run_checks(
             found.append(check_gaps(dataset, frame, more | runs_in_words(vintages, dataset)))
         readers: dict[str, Callable[[], CheckResult]] = {
             DUPLICATES: partial(check_duplicates, warehouse, dataset, days, judged, anew),
-            VALIDITY: partial(check_validity, warehouse, dataset, days, recorded, judged, anew),
+            VALIDITY: partial(check_validity, warehouse, dataset, days, recorded, judged, anew, register),
             FRESHNESS: partial(
                 check_freshness, warehouse, dataset, now, days, recorded or pinned, dataset.table in nightly
             ),

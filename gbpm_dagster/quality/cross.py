@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import polars as pl
 
@@ -51,17 +52,49 @@ def has_units(dataset: Dataset) -> bool:
     return dataset.table != REGISTER and any(other == "bmUnit" for _, other in dataset.unit_fallback)
 
 
+class Register:
+    """Every unit there ever was in a list of the register; read once, when first asked for its units."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+
+    @cached_property
+    def there(self) -> bool:
+        """Whether there is a list."""
+        return not self._warehouse.evidence([REGISTER]).filter(pl.col("rows") > 0).is_empty()
+
+    @cached_property
+    def units(self) -> pl.DataFrame:
+        """elexonBmUnit, nationalGridBmUnit, _high, _low (MW, the widest stated capacity), first (day of a list)."""
+        names = ["elexonBmUnit", "nationalGridBmUnit"]
+        if not self.there:
+            schema = {**dict.fromkeys(names, pl.String), _HIGH: pl.Float64, _LOW: pl.Float64, "first": pl.Date}
+            return pl.DataFrame(schema=schema)
+        columns = [DAY, *names, "generationCapacity", "demandCapacity"]
+        rows = self._warehouse.read(DATASETS[REGISTER], columns=columns)
+        high, low = (pl.col(f"{n}Capacity").cast(pl.Float64, strict=False) for n in ("generation", "demand"))
+        # Zero is what the register says where nothing is stated: of 2,733 units of 2026 1,178 generate "0.000".
+        stated = high.filter(high > 0).max().alias(_HIGH), low.filter(low < 0).min().alias(_LOW)
+        return rows.group_by(names).agg(*stated, pl.col(DAY).min().alias("first")).sort(names)
+
+    @cached_property
+    def ids(self) -> pl.Series:
+        """Both ids of all units."""
+        both = [self.units[n] for n in ("elexonBmUnit", "nationalGridBmUnit")]
+        return pl.concat(both).drop_nulls().unique()
+
+
 @dataclass
 class Others:
     """What the rules of one table need to know of the others; cheap to make, reads when asked."""
 
     warehouse: Warehouse
     dataset: Dataset
+    register: Register
 
     def __post_init__(self) -> None:
         self._names = [name for name, _ in companions(self.dataset)]
         self._wants_register = has_units(self.dataset)
-        self._register: pl.DataFrame | None = None
         self._held = {
             name: dict(self.warehouse.evidence([name]).select("day", "content_hash").iter_rows())
             for name in self._names
@@ -71,7 +104,7 @@ class Others:
         """Changes with these rules, and when the register appears; empty without rules."""
         if not (self._names or self._wants_register):
             return ""
-        return fingerprint((sys.modules[__name__],), self._wants_register and not self.register.is_empty())
+        return fingerprint((sys.modules[__name__],), self._wants_register and self.register.there)
 
     def marked(self, evidence: pl.DataFrame) -> pl.DataFrame:
         """Evidence (day, content_hash) whose hash changes with the other tables' days as well."""
@@ -90,22 +123,15 @@ class Others:
         named = {day: j.offences[UNITS].names for day, j in known.items() if UNITS in j.offences}
         if not named:
             return dict(known)
-        ids = set(self._ids().to_list())
+        ids = set(self.register.ids.to_list())
         return {day: j for day, j in known.items() if not ids.intersection(named.get(day, ()))}
-
-    @property
-    def register(self) -> pl.DataFrame:
-        """Every unit there ever was in a list: elexonBmUnit, nationalGridBmUnit, _high, _low (MW), first (day)."""
-        if self._register is None:
-            self._register = _register(self.warehouse)
-        return self._register
 
     def inspect(self, rows: pl.DataFrame) -> dict[date, dict[str, Offence]]:
         """What these rows (the dataset's columns and `_day`) break, by day and rule."""
         found: dict[date, dict[str, Offence]] = {}
         if rows.is_empty():
             return found
-        if self._wants_register and not self.register.is_empty():
+        if self._wants_register and self.register.there:
             self._units(found, rows)
         if self.dataset.table in _LIMITED:
             self._levels(found, rows)
@@ -113,14 +139,10 @@ class Others:
             self._fuels(found, rows)
         return found
 
-    def _ids(self) -> pl.Series:
-        both = [self.register[n] for n in ("elexonBmUnit", "nationalGridBmUnit")]
-        return pl.concat(both).drop_nulls().unique()
-
     def _units(self, found: dict[date, dict[str, Offence]], rows: pl.DataFrame) -> None:
-        since = self.register["first"].min()
+        since = self.register.units["first"].min()
         key, other = next(f for f in self.dataset.unit_fallback if f[1] == "bmUnit")
-        ids = self._ids()
+        ids = self.register.ids
         known = pl.col(key).is_in(ids.implode()) | pl.col(other).is_in(ids.implode())
         late = pl.col(DAY) >= since - REGISTER_REACH if isinstance(since, date) else pl.lit(False)
         bad = rows.filter(late & ~known.fill_null(False) & pl.coalesce(key, other).is_not_null())
@@ -161,10 +183,11 @@ class Others:
 
     def _with_capacity(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Rows without a limit get the registered capacity, widened by CAPACITY_SHARE."""
-        if self.register.is_empty():
+        if not self.register.there:
             return rows
+        units = self.register.units
         caps = pl.concat(
-            self.register.select(pl.col(n).alias(_UNIT), pl.col(_HIGH, _LOW).name.suffix("_cap")).drop_nulls(_UNIT)
+            units.select(pl.col(n).alias(_UNIT), pl.col(_HIGH, _LOW).name.suffix("_cap")).drop_nulls(_UNIT)
             for n in ("nationalGridBmUnit", "elexonBmUnit")
         ).unique(_UNIT, keep="first", maintain_order=True)
         joined = rows.join(caps, on=_UNIT, how="left")
@@ -201,22 +224,6 @@ class Others:
             return pl.DataFrame(schema={c: frame_schema(other)[c] for c in columns})
         held = self.warehouse.read(other, there[0], there[-1], columns=[DAY, *columns])
         return held.filter(pl.col(DAY).is_in(there)).select(columns)
-
-
-def _register(warehouse: Warehouse) -> pl.DataFrame:
-    names = ["elexonBmUnit", "nationalGridBmUnit"]
-    schema = {**dict.fromkeys(names, pl.String), _HIGH: pl.Float64, _LOW: pl.Float64, "first": pl.Date}
-    if warehouse.evidence([REGISTER]).filter(pl.col("rows") > 0).is_empty():
-        return pl.DataFrame(schema=schema)
-    rows = warehouse.read(DATASETS[REGISTER], columns=[DAY, *names, "generationCapacity", "demandCapacity"])
-    high, low = (pl.col(f"{n}Capacity").cast(pl.Float64, strict=False) for n in ("generation", "demand"))
-    # Zero is what the register says where nothing is stated: of 2,733 units recorded in 2026 1,178 generate "0.000".
-    found = rows.group_by(names).agg(
-        high.filter(high > 0).max().alias(_HIGH),
-        low.filter(low < 0).min().alias(_LOW),
-        pl.col(DAY).min().alias("first"),
-    )
-    return found.select(list(schema)).sort(names)
 
 
 def _by_day(bad: pl.DataFrame) -> list[tuple[date, pl.DataFrame]]:

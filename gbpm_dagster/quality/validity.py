@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Grain
-from gbpm_dagster.quality.cross import Others
+from gbpm_dagster.quality.cross import Others, Register
 from gbpm_dagster.quality.judged import Judged, Offence
 from gbpm_dagster.quality.result import (
     ERROR,
@@ -55,6 +55,7 @@ def check_validity(
     recorded: bool = False,
     judged: Judged | None = None,
     anew: bool = False,
+    register: Register | None = None,
 ) -> CheckResult:
     """Types, keys and the market's rules, also those that look into other tables (cross), over the stored rows of the
     days; rows in quarantine are a warning, and so are columns that answers did not have, except of recordings (they
@@ -63,6 +64,7 @@ def check_validity(
     Severity ERROR for types, keys and calendar, WARN for ranges. Of a snapshot table the newest list is checked.
     judged: remembers what was found; a day whose evidence and rules are as then is not read again (for some weeks),
     and what was found on it is said again. anew: read every row of the days all the same.
+    register: shared by the checks of many tables, so that it is read once.
     Raises WarehouseError if the rows cannot be read.
     """
     evidence = warehouse.evidence([dataset.table]).select("day", "rows", "content_hash", "absent_columns")
@@ -70,13 +72,14 @@ def check_validity(
     wanted = [max(held)] if dataset.grain is Grain.SNAPSHOT and held else sorted(set(days) & held.keys())
     if not wanted:
         return nothing_to_check(dataset.table, VALIDITY, "nothing is stored for the wanted days yet")
-    table, others = dataset.table, Others(warehouse, dataset)
+    table, register = dataset.table, register or Register(warehouse)
+    others = Others(warehouse, dataset, register)
     rules = print_of(dataset) + others.print_of() if judged else ""
     known = others.still(judged.known(VALIDITY, table, rules, others.marked(evidence))) if judged and not anew else {}
     unread = [day for day in wanted if day not in known]
     fresh = _read(warehouse, dataset, unread, held, others)
     if judged and unread:
-        after = Others(warehouse, dataset).marked(warehouse.evidence([table]))
+        after = Others(warehouse, dataset, register).marked(warehouse.evidence([table]))
         judged.learn(VALIDITY, table, rules, fresh, before=others.marked(evidence), after=after)
     found = {day: judgement.offences for day, judgement in known.items()} | fresh
     offences: dict[str, Offence] = {}

@@ -14,7 +14,7 @@ from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.catalogue.registry import DATASETS
 from gbpm_dagster.market.calendar import sp_bounds
 from gbpm_dagster.quality import cross
-from gbpm_dagster.quality.checks import CheckResult, check_validity
+from gbpm_dagster.quality.checks import CheckResult, check_validity, run_checks
 from gbpm_dagster.quality.judged import Judged
 from gbpm_dagster_tests.quality.helpers import Memory, utc
 from gbpm_dagster_tests.quality.test_lake import SCOPE, recorded
@@ -260,6 +260,18 @@ def test_a_new_list_reads_only_days_whose_unknown_units_it_has(judged: Judged) -
     made.put(UNITS, [unit("T_A-1"), unit("Y"), unit("X", day=NEXT)], FETCHED)
     found, reads = again(made, PN, judged)
     assert "bmrs_pn" in reads and found.passed
+
+
+def test_the_register_is_read_once_for_all_tables_and_not_at_all_when_nothing_changed(judged: Judged) -> None:
+    rows = [level(1, 1)]
+    made = warehouse(bmrs_pn=rows, bmrs_mels=rows, bmrs_mils=[level(1, 0)], ref_bmunits=[unit("T_A-1")])
+    tables = [PN, MELS, MILS]
+    for reads in (1, 0):
+        made.reads.clear()
+        wanted = {d.table: [DAY] for d in tables}
+        found = run_checks(made, tables, wanted, FETCHED, ["validity"], judged=judged)
+        assert [r.summary for r in found if not r.passed] == []
+        assert made.reads.count("ref_bmunits") == reads
 
 
 def test_the_recorded_days_hold_these_rules() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,10 +13,13 @@ import polars as pl
 import pytest
 from deltalake import write_deltalake
 
+from gbpm_dagster.catalogue.registry import DATASETS
 from gbpm_dagster.warehouse import backups
 from gbpm_dagster.warehouse.clean import Found, clean, survey
 from gbpm_dagster.warehouse.lake import Lake
 from gbpm_dagster.warehouse.protocol import WarehouseError, stored_schema
+from gbpm_dagster.warehouse.replace import data_table
+from gbpm_dagster_tests.quality.test_lake import SCOPE, recorded, store
 from gbpm_dagster_tests.warehouse import legacy_costs
 from gbpm_dagster_tests.warehouse.rows import COSTS, DAY, MID, T0, answer, cost_row, frame, later, mid
 
@@ -223,6 +228,50 @@ def test_other_days_and_tables_are_left_alone(lake: Lake) -> None:
     assert lake._table("bmrs_mid").version == version
     manifest = json.loads(next((lake.root.parent / "backups").glob("*/manifest.json")).read_text())
     assert [list(p["days"]) for p in manifest["parts"]] == [[NEXT.isoformat()]]
+
+
+KILLED = """
+import os, signal, sys
+from datetime import datetime
+from pathlib import Path
+from gbpm_dagster.catalogue.registry import DATASETS
+from gbpm_dagster.warehouse.clean import clean
+from gbpm_dagster.warehouse.lake import Lake
+root, step = Path(sys.argv[1]), sys.argv[2]
+now = datetime.fromisoformat("2026-03-30T12:00:00+00:00")
+kill = lambda coming: os.kill(os.getpid(), signal.SIGKILL) if coming == step else None
+clean(Lake(root), DATASETS["bmrs_costs"], None, None, root.parent / "backups", now, fault=kill)
+"""
+
+
+@pytest.mark.parametrize("step", ["forget", "compare"])
+def test_kill_9_in_the_middle_costs_nothing(lake: Lake, step: str) -> None:
+    before = everything(lake)
+    died = subprocess.run([sys.executable, "-c", KILLED, str(lake.root), step], check=False, timeout=120)
+    assert died.returncode == -9
+    cleaned(Lake(lake.root))
+    after = everything(lake)
+    assert after["rows"].height == 96 and after["vintages"].height == 2
+    assert after["evidence"]["day"].to_list() == [DAY, NEXT]
+    first, *_ = [b for b in backups.listed(lake.root.parent / "backups") if b.parts]
+    backups.restore(lake.root, COSTS, first)
+    assert everything(lake)["rows"].equals(before["rows"])
+
+
+@pytest.mark.parametrize("table", SCOPE)
+def test_recorded_rows_written_twice_past_us_are_once_again_as_they_were(tmp_path: Path, table: str) -> None:
+    """Real rows of every shape: fuels, acceptances, REMIT, the register. The copies were received later."""
+    lake, dataset = Lake(tmp_path / "lake"), DATASETS[table]
+    store(lake, dataset, recorded(dataset), later(0))
+    rows, evidence, vintages = lake.read(dataset), lake.evidence([table]), lake.vintages(dataset)
+    again = data_table(lake.root, dataset).read()
+    written_past_us(lake, again.with_columns(_fetched_at=pl.lit(later(5)).cast(again.schema["_fetched_at"])), table)
+    assert lake.count_rows(dataset)["rows"].sum() == 2 * rows.height
+    found = clean(lake, dataset, None, None, tmp_path / "backups", NOW)
+    assert found.counts["exact_duplicates"].sum() == rows.height and found.refetch == {}
+    assert lake.read(dataset).equals(rows)
+    assert lake.evidence([table]).equals(evidence)  # no day was ever without it
+    assert lake.vintages(dataset).equals(vintages)
 
 
 def test_a_table_as_the_legacy_system_left_it(tmp_path: Path) -> None:
