@@ -56,6 +56,13 @@ class SourceUnavailable(SourceError):
     default_advice = f"The source is busy or down. {AGAIN}"
 
 
+class NotAsked(SourceError):
+    """The window was not asked for: the run may make no more requests."""
+
+    error_class = "transient"
+    default_advice = "It is asked for later"
+
+
 class BadAnswer(SourceError):
     """Status 200 and no rows that can be read: HTML, cut JSON, `{"data": null}`, a content type that is not JSON."""
 

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset
-from gbpm_dagster.elexon.errors import SourceError
+from gbpm_dagster.elexon.errors import NotAsked, SourceError
 from gbpm_dagster.elexon.source import Batch
 from gbpm_dagster.warehouse.protocol import Arrival, Outcome, frame_schema
 
@@ -69,7 +69,8 @@ class DayParts:
         assert self.error is not None
         message = str(self.error)
         if not self.was_asked:
-            message = f"not asked: the source stopped answering before it was this day's turn ({message})"
+            why = "the source stopped answering before it was this day's turn"
+            message = f"not asked: {message}" if isinstance(self.error, NotAsked) else f"not asked: {why} ({message})"
         return Outcome(
             self.dataset.table,
             self.day,

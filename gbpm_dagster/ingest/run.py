@@ -20,7 +20,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.elexon.decode import partition_days
-from gbpm_dagster.elexon.errors import SourceError, WindowTooLong
+from gbpm_dagster.elexon.errors import NotAsked, SourceError, WindowTooLong
 from gbpm_dagster.elexon.plan import Window, narrower, plan
 from gbpm_dagster.elexon.source import Batch
 from gbpm_dagster.ingest.assemble import DayParts
@@ -36,6 +36,18 @@ FLUSH_S = 5.0
 GIVE_UP_UNREACHABLE, GIVE_UP_ERRORS = 3, 12
 """So many windows failing in a row, each after all its retries, mean the source is down: without any answer, and
 with answers that say so (5xx, 429)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """So many requests a run may make, retries too; tries: as many as one window may take."""
+
+    requests: int
+    tries: int = 1
+
+    def lets(self, made: int, flying: int) -> bool:
+        """Whether another window may be asked for, if it and those under way take all their tries."""
+        return made + (flying + 1) * self.tries <= self.requests
 
 
 class Source(Protocol):
@@ -87,14 +99,16 @@ def ingest(
     run_id: str = "",
     reason: str = "",
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+    allowance: Allowance | None = None,
 ) -> Report:
     """Fetch and store those London days of one table.
 
     Returns a Report with an Outcome for every day asked for; `on_outcome` is told of each as soon as it is safe on
-    disk (or has failed). A window that fails costs the days it serves, no others. Raises only for faults of ours
+    disk (or has failed). A window that fails costs the days it serves, no others; one that the allowance does not let
+    be asked fails them as not asked. Raises only for faults of ours
     that leave no day (a WarehouseError such as a full disk); what was written before stays whole.
     """
-    worker = _Run(dataset, source, warehouse, caps, concurrency, run_id, reason, on_outcome)
+    worker = _Run(dataset, source, warehouse, caps, concurrency, run_id, reason, on_outcome, allowance)
     return _in_loop(worker, sorted(set(days)))
 
 
@@ -119,9 +133,11 @@ class _Run:
         run_id: str,
         reason: str,
         on_outcome: Callable[[Outcome], None],
+        allowance: Allowance | None,
     ) -> None:
         self.dataset, self.source, self.warehouse, self.caps = dataset, source, warehouse, caps
         self.concurrency, self.run_id, self.reason, self.on_outcome = concurrency, run_id, reason, on_outcome
+        self.allowance = allowance
         self.report = Report(dataset.table)
         self.parts: dict[date, DayParts] = {}
         self.ready: list[DayParts] = []
@@ -144,9 +160,12 @@ class _Run:
             flying: dict[asyncio.Task[Batch], Window] = {}
             try:
                 while queue or flying:
-                    while queue and len(flying) < self.concurrency + self._ahead(source):
+                    while queue and len(flying) < self.concurrency + self._ahead(source) and self._may_ask(flying):
                         window = queue.popleft()
                         flying[asyncio.create_task(source.fetch(self.dataset, window))] = window
+                    if not flying:
+                        self._leave(queue, self._spent())
+                        break
                     done, _ = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
                     answered = any(task.exception() is None for task in done)
                     for task in [t for t in flying if t in done]:  # in the order of asking
@@ -210,9 +229,21 @@ class _Run:
     def _give_up(self, queue: deque[Window]) -> None:
         """The source is down: what waits fails without being asked."""
         assert self.last_failure is not None
+        self._leave(queue, self.last_failure)
+
+    def _may_ask(self, flying: Collection[object]) -> bool:
+        return self.allowance is None or self.allowance.lets(self.report.requests, len(flying))
+
+    def _spent(self) -> NotAsked:
+        most = self.allowance.requests if self.allowance else 0
+        detail = f"the {most:,} requests that this run may make do not suffice ({self.report.requests:,} were made)"
+        return NotAsked(table=self.dataset.table, window=None, detail=detail)
+
+    def _leave(self, queue: deque[Window], error: SourceError) -> None:
+        """What waits fails without being asked."""
         while queue:
             for day in queue.popleft().days:
-                self._close(self.parts[day].fail(self.last_failure, first=False, asked=False))
+                self._close(self.parts[day].fail(error, first=False, asked=False))
 
     def _arrived(self, batch: Batch) -> None:
         report = self.report

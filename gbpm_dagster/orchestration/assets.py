@@ -18,6 +18,7 @@ from gbpm_dagster.ingest.run import Report
 from gbpm_dagster.orchestration import heal_run
 from gbpm_dagster.orchestration.checks import to_dagster
 from gbpm_dagster.orchestration.describe import asset_spec, check_specs
+from gbpm_dagster.orchestration.internal import REASON_TAG as REASON_TAG
 from gbpm_dagster.orchestration.internal import log_materialized
 from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
@@ -25,7 +26,6 @@ from gbpm_dagster.quality.healing import HEAL
 from gbpm_dagster.warehouse.protocol import Outcome
 
 POOL = "elexon"
-REASON_TAG = "gbpm/reason"
 FAILED_SHOWN = 20
 NOT_ASKED = "complete already: not asked again"
 
@@ -61,11 +61,11 @@ def build_asset(dataset: Dataset, runtime: Runtime) -> dg.AssetsDefinition:
         failed: list[Outcome] = []
         if step.selected_asset_keys:
             days = _days(context, runtime, dataset, config)
-            why_not = heal_run.not_now(context, runtime, dataset, days) if _healing(context) else ""
-            if why_not:
-                failed = heal_run.record(runtime, dataset, days, why_not, context.run_id)
+            leave = heal_run.leave(context, runtime, dataset, days)
+            if leave.why_not:
+                failed = heal_run.record(runtime, dataset, days, leave.why_not, context.run_id)
             else:
-                failed = _load(context, runtime, dataset, days)
+                failed = _load(context, runtime, dataset, days, leave.requests)
         chosen = [key.name for key in step.selected_asset_check_keys]
         if chosen:
             yield from (to_dagster(r) for r in runtime.checks([dataset], chosen))
@@ -115,13 +115,14 @@ def as_stored(row: Mapping[str, Any], note: str) -> Outcome:
     return Outcome(outcome=word, message=note, extra={"source": row["source"]}, **told)
 
 
-def _load(context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset, days: list[date]) -> list[Outcome]:
+def _load(
+    context: dg.AssetExecutionContext, runtime: Runtime, dataset: Dataset, days: list[date], requests: int | None
+) -> list[Outcome]:
     failed: list[Outcome] = []
     began = time.monotonic()
     context.log.info(f"{dataset.table}: asking {printable(runtime.settings.base_url)} for {len(days)} day(s)")
-    for told in runtime.load(
-        dataset, days, run_id=context.run_id, reason=context.run.tags.get(REASON_TAG, "backfill")
-    ):
+    reason = context.run.tags.get(REASON_TAG, "backfill")
+    for told in runtime.load(dataset, days, run_id=context.run_id, reason=reason, requests=requests):
         if isinstance(told, Report):
             _summarise(context, dataset, told, time.monotonic() - began)
             continue

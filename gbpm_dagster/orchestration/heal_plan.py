@@ -64,6 +64,7 @@ def limits_of(runtime: Runtime) -> Limits:
         s.heal_max_partitions,
         s.heal_max_runs,
         s.heal_requests_a_day,
+        s.max_attempts,
         s.heal_join_days,
         s.heal_jitter,
         s.heal_probe_s,

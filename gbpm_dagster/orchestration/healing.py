@@ -21,6 +21,7 @@ from gbpm_dagster.orchestration.internal import (
     DECISION_TAG,
     HEAL_TAG,
     backfill_request,
+    begun,
     healing_since,
     healing_under_way,
     launched_as,
@@ -28,7 +29,7 @@ from gbpm_dagster.orchestration.internal import (
 from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import Runtime
 from gbpm_dagster.quality import healing_words as words
-from gbpm_dagster.quality.healing import HEAL, Decision
+from gbpm_dagster.quality.healing import HEAL, Decision, hold
 from gbpm_dagster.quality.source_health import clock
 
 WHY_TAG = "gbpm/why"
@@ -93,17 +94,11 @@ def tags_of(decision: Decision) -> dict[str, str]:
 
 def in_the_way(runtime: Runtime, instance: dg.DagsterInstance) -> str:
     """Why the healer must not launch anything by itself, whatever is missing; '' if it may."""
-    paused = heal_state.read(runtime.settings.home).paused_at
-    if paused is not None:
-        return f"paused by a person at {clock(paused)}: `gbpm heal --resume` ends it"
-    running = healing_under_way(instance)
-    if running:
-        return f"backfill {running[0].backfill_id} is healing: one at a time"
-    cooldown_s = runtime.settings.heal_cooldown_s
-    since = datetime.now(UTC) - timedelta(seconds=cooldown_s)
-    if cooldown_s and healing_since(instance, since):
-        return f"the last healing backfill began less than {cooldown_s:.0f} s ago (GBPM_HEAL_COOLDOWN_SECONDS)"
-    return ""
+    now, cooldown_s = datetime.now(UTC), runtime.settings.heal_cooldown_s
+    paused_at = heal_state.read(runtime.settings.home).paused_at
+    running = [b.backfill_id for b in healing_under_way(instance)]
+    began = [begun(b) for b in healing_since(instance, now - timedelta(seconds=cooldown_s))]
+    return hold(now, paused_at, running, max(began, default=None), cooldown_s)
 
 
 def unrecorded(runtime: Runtime, instance: dg.DagsterInstance, decision: Decision) -> str:

@@ -28,11 +28,13 @@ __all__ = [
     "BACKFILL_TAG",
     "DECISION_TAG",
     "HEAL_TAG",
+    "REASON_TAG",
     "RUNNING",
     "CheckRecord",
     "CheckStatus",
     "backfill_request",
     "began",
+    "begun",
     "cancelled_since",
     "days_asked",
     "days_in_flight",
@@ -47,6 +49,7 @@ __all__ = [
 HEAL_TAG = "gbpm/heal"
 DECISION_TAG = "gbpm/decision"
 BACKFILL_TAG = "dagster/backfill"
+REASON_TAG = "gbpm/reason"
 EVENTS_AT_ONCE = 1000
 RUNNING = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
 CANCELLED = [BulkActionStatus.CANCELING, BulkActionStatus.CANCELED]
@@ -85,7 +88,7 @@ def healing_since(instance: dg.DagsterInstance, instant: datetime) -> Sequence[P
 def launched_as(instance: dg.DagsterInstance, decision: str) -> list[datetime]:
     """When that very decision was launched, ascending; backfills that a person cancelled do not count."""
     found = instance.get_backfills(filters=BulkActionsFilter(tags={DECISION_TAG: decision}))
-    return sorted(_begun(b) for b in found if b.status not in CANCELLED)
+    return sorted(begun(b) for b in found if b.status not in CANCELLED)
 
 
 def cancelled_since(instance: dg.DagsterInstance, instant: datetime) -> list[tuple[PartitionBackfill, datetime]]:
@@ -98,10 +101,11 @@ def cancelled_since(instance: dg.DagsterInstance, instant: datetime) -> list[tup
 def began(instance: dg.DagsterInstance, backfill_id: str | None) -> datetime | None:
     """When a backfill was asked for; None if there is none."""
     found = instance.get_backfill(backfill_id) if backfill_id else None
-    return _begun(found) if found else None
+    return begun(found) if found else None
 
 
-def _begun(backfill: PartitionBackfill) -> datetime:
+def begun(backfill: PartitionBackfill) -> datetime:
+    """When a backfill was asked for."""
     return datetime.fromtimestamp(backfill.backfill_timestamp, UTC)
 
 

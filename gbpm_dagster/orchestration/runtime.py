@@ -213,14 +213,17 @@ class Runtime:
         return len(plan(dataset, days, self.caps.get(dataset.endpoint.path), by_day))
 
     def load(
-        self, dataset: Dataset, days: Collection[date], *, run_id: str, reason: str
+        self, dataset: Dataset, days: Collection[date], *, run_id: str, reason: str, requests: int | None = None
     ) -> Iterator[list[Outcome] | Report]:
         """Fetch and store days; yields Outcomes as they are safe, in the caller's thread, then the Report.
 
+        requests: so many may be made at most; days they do not suffice for fail as not asked.
+
         What was written together comes together, more or less: whatever is there when the caller asks for more.
         """
-        from gbpm_dagster.ingest.run import ingest
+        from gbpm_dagster.ingest.run import Allowance, ingest
 
+        allowance = None if requests is None else Allowance(requests, self.settings.max_attempts)
         told: queue.SimpleQueue[Outcome | Report | BaseException] = queue.SimpleQueue()
 
         def work() -> None:
@@ -236,6 +239,7 @@ class Runtime:
                         run_id=run_id,
                         reason=reason,
                         on_outcome=told.put,
+                        allowance=allowance,
                     )
                 )
             except BaseException as error:  # noqa: BLE001 - handed to the caller's thread whole

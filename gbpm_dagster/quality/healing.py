@@ -17,7 +17,7 @@ import polars as pl
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.market.calendar import day_bounds, london_day
 from gbpm_dagster.quality.healing_model import Cost, Decision, Limits, Situation, TableDecision, Why
-from gbpm_dagster.quality.source_health import health
+from gbpm_dagster.quality.source_health import clock, health
 
 __all__ = ["HEAL", "Cost", "Decision", "Limits", "Situation", "TableDecision", "Why", "decide"]
 
@@ -40,7 +40,7 @@ def decide(situation: Situation, datasets: Sequence[Dataset], limits: Limits, co
     ordered = sorted(datasets, key=lambda d: (d.importance, d.table))
     ready = {d.table: _ready(s, d.table, limits, decision) for d in ordered}
     ready = {table: days for table, days in ready.items() if days}
-    left = _Left(limits.max_partitions, limits.max_runs, limits.requests_a_day - used)
+    left = _Left(limits.max_partitions, limits.max_runs, limits.requests_a_day - used - (limits.tries - 1))
     forced = {table for table in ready if table in s.forced}
     if not decision.source.up and not forced:
         _probe(s, ordered, ready, decision, left, cost)
@@ -52,6 +52,20 @@ def decide(situation: Situation, datasets: Sequence[Dataset], limits: Limits, co
         found.again = len(set(found.days.get(Why.NOW, ())) & set(s.again.get(table, ())))
     decision.id = _id_of(decision, s.attempts)
     return decision
+
+
+def hold(
+    now: datetime, paused_at: datetime | None, running: Sequence[str], last_began: datetime | None, cooldown_s: float
+) -> str:
+    """Why nothing may be launched whatever is missing; '' if it may. running: ids of healing backfills that have not
+    ended (OPS-03: one at a time). last_began: when the newest one was asked for, ended or not."""
+    if paused_at is not None:
+        return f"paused by a person at {clock(paused_at)}: `gbpm heal --resume` ends it"
+    if running:
+        return f"backfill {running[0]} is healing: one at a time"
+    if last_began is not None and now - last_began < timedelta(seconds=cooldown_s):
+        return f"the last healing backfill began less than {cooldown_s:.0f} s ago (GBPM_HEAL_COOLDOWN_SECONDS)"
+    return ""
 
 
 def requests_today(attempts: pl.DataFrame, now: datetime) -> int:

@@ -23,7 +23,8 @@ Cost = Callable[[Dataset, Sequence[date]], int]
 class Limits:
     """Bounds of healing. delays_s: waits before the 2nd, 3rd, ... attempt; their number is the attempt cap.
 
-    join_days: ranges that so many complete days part share a run. jitter: waits are longer by up to this share.
+    tries: so many requests one window may take; all but one are kept back. join_days: ranges that so many complete
+    days part share a run. jitter: waits are longer by up to this share.
     probe_s, probe_max_s: first and longest wait before a source that is down is probed.
     """
 
@@ -31,6 +32,7 @@ class Limits:
     max_partitions: int
     max_runs: int
     requests_a_day: int = 1_000_000
+    tries: int = 1
     join_days: int = 0
     jitter: float = 0.0
     probe_s: float = 300.0

@@ -25,7 +25,7 @@ from gbpm_dagster.elexon.plan import Window
 from gbpm_dagster.elexon.source import Batch
 from gbpm_dagster.ingest import run as ingest_run
 from gbpm_dagster.ingest.caps import CapStore
-from gbpm_dagster.ingest.run import Report, ingest
+from gbpm_dagster.ingest.run import Allowance, Report, ingest
 from gbpm_dagster.market.calendar import days, periods_in_day
 from gbpm_dagster.warehouse.lake import Lake
 from gbpm_dagster.warehouse.protocol import Arrival, Outcome, WarehouseError
@@ -90,7 +90,13 @@ class Bench:
     caps: CapStore
     told: list[Outcome] = field(default_factory=list)
 
-    def ingest(self, source: FakeSource, wanted: Sequence[date], dataset: Dataset = MID) -> Report:
+    def ingest(
+        self,
+        source: FakeSource,
+        wanted: Sequence[date],
+        dataset: Dataset = MID,
+        allowance: Allowance | None = None,
+    ) -> Report:
         return ingest(
             dataset,
             wanted,
@@ -100,6 +106,7 @@ class Bench:
             run_id="r",
             reason="test",
             on_outcome=self.told.append,
+            allowance=allowance,
         )
 
 
@@ -193,6 +200,20 @@ def test_a_source_that_is_down_is_given_up_and_the_rest_is_said_to_be_not_asked(
     assert all("no connection to http://x" in o.message for o in report.failed)
     assert bench.lake.attempts(["bmrs_mid"]).height == len(wanted)
     assert bench.lake.evidence().is_empty()
+
+
+@pytest.mark.parametrize(("requests", "tries", "answered"), [(3, 1, 3), (8, 6, 3), (5, 6, 0), (99, 6, 5)])
+def test_a_run_never_makes_more_requests_than_it_may(bench: Bench, requests: int, tries: int, answered: int) -> None:
+    """The last window is asked for only if all its tries are within what is left (8 of 6 a window: 1, 2, 3)."""
+    wanted = days(date(2024, 1, 1), date(2024, 1, 31))  # five windows of seven days
+    source = FakeSource()
+    report = bench.ingest(source, wanted, allowance=Allowance(requests, tries))
+    assert len(source.asked) == report.requests == answered
+    assert sorted(report.outcomes) == wanted
+    left = report.failed
+    assert [o.day for o in left] == wanted[7 * answered :]
+    assert all(o.message.startswith("not asked: ") for o in left)
+    assert all(o.error_class == "transient" and not o.requests for o in left)
 
 
 def test_failures_with_answers_between_them_are_not_a_source_that_is_down(bench: Bench) -> None:

@@ -324,7 +324,8 @@ def test_a_run_does_not_ask_once_the_days_requests_are_used_up(with_gaps: WithGa
     assert (
         tries["message"].to_list()
         == [
-            "not asked: healing may make 10 requests a day (GBPM_HEAL_REQUESTS_A_DAY); 0 are left today, 1 are needed"
+            "not asked: healing may make 10 requests a day (GBPM_HEAL_REQUESTS_A_DAY); 0 are left today, 1 are "
+            "needed, and as many as one may be tried (2)"
         ]
         * 2
     )
