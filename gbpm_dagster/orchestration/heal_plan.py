@@ -63,12 +63,12 @@ def limits_of(runtime: Runtime) -> Limits:
         s.heal_delays_s,
         s.heal_max_partitions,
         s.heal_max_runs,
-        s.heal_requests_a_day,
-        s.max_attempts,
-        s.heal_join_days,
-        s.heal_jitter,
-        s.heal_probe_s,
-        s.heal_probe_max_s,
+        requests_a_day=s.heal_requests_a_day,
+        tries=s.max_attempts,
+        join_days=s.heal_join_days,
+        jitter=s.heal_jitter,
+        probe_s=s.heal_probe_s,
+        probe_max_s=s.heal_probe_max_s,
     )
 
 

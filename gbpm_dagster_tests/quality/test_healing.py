@@ -266,7 +266,7 @@ def test_never_more_than_asked_nor_over_a_bound(
 ) -> None:
     missing = {t: [DAY + timedelta(days=n) for n in found] for t, found in (("bmrs_mid", a), ("bmrs_bod", b))}
     complete = {t: {DAY + timedelta(days=n) for n in there} - set(missing[t]) for t in missing}
-    limits = Limits((1.0,), partitions, runs, budget, join)
+    limits = Limits((1.0,), partitions, runs, budget, join_days=join)
     decision = decided(missing, limits=limits, complete=complete)
     assert decision.days <= partitions
     assert decision.requests <= budget
