@@ -6,12 +6,10 @@ Belongs here: which messages, in which pieces. Not here: the archives (iris.publ
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 
 from gbpm_dagster.catalogue.streams import code_of, spellings
-from gbpm_dagster.ingest.stream import Loaded
 from gbpm_dagster.iris.landing import Incoming, Landing
 from gbpm_dagster.iris.packs import Packs, again
 from gbpm_dagster.iris.public import PublicArchive
@@ -20,28 +18,20 @@ PIECE = 1000
 """Messages that are landed before they are loaded: the landing stays small however long the time."""
 
 
-@dataclass(slots=True)
-class Replayed:
-    """messages: how many the archive had; loaded: what loading them did (None: somebody else loads them)."""
-
-    messages: int = 0
-    loaded: Loaded | None = None
-
-
 def from_public(
     archive: PublicArchive,
     landing: Landing,
     first: date,
     last: date,
     codes: Collection[str],
-    load: Callable[[], Loaded] | None,
+    load: Callable[[], object] | None,
     *,
     all_codes: bool = False,
-) -> Replayed:
+) -> int:
     """Messages uploaded on these UTC days (both included), of these codes; all_codes: one search for all of them.
 
-    load: loads what waits in the landing; None: it is only landed. What was received before is there once. Raises
-    ArchiveError, LandingError; running it again goes on.
+    load: loads what waits in the landing; None: it is only landed. Returns how many messages the archive had; what
+    was received before is there once. Raises ArchiveError, LandingError; running it again goes on.
     """
     start = datetime.combine(first, time.min, UTC)
     end = datetime.combine(last + timedelta(days=1), time.min, UTC)
@@ -51,8 +41,8 @@ def from_public(
 
 
 def from_packs(
-    packs: Packs, first: date, last: date, codes: Collection[str], load: Callable[[], Loaded] | None
-) -> Replayed:
+    packs: Packs, first: date, last: date, codes: Collection[str], load: Callable[[], object] | None
+) -> int:
     """The same from the raw archive of this home, and what was loaded and is not packed yet."""
 
     def wanted(subject: str) -> bool:
@@ -63,18 +53,16 @@ def from_packs(
         Incoming(m.body, m.name, m.message_id or None, m.subject, m.at, m.properties)
         for m in packs.messages(first, last, wanted)
     )
-    done = _in_pieces(incoming, packs.landing, load)
-    done.messages += waiting
-    return done
+    return waiting + _in_pieces(incoming, packs.landing, load)
 
 
-def _in_pieces(incoming: Iterator[Incoming], landing: Landing, load: Callable[[], Loaded] | None) -> Replayed:
-    done = Replayed()
+def _in_pieces(incoming: Iterator[Incoming], landing: Landing, load: Callable[[], object] | None) -> int:
+    many = 0
     while True:
         piece = list(islice(incoming, PIECE))
         landing.land_all(piece)
-        done.messages += len(piece)
+        many += len(piece)
         if load is not None:
-            done.loaded = load()
+            load()
         if len(piece) < PIECE:
-            return done
+            return many

@@ -9,6 +9,7 @@ files move on. After a crash in between the files are still there; loading them 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -25,6 +26,7 @@ from gbpm_dagster.ingest.stream_rows import Read, read
 from gbpm_dagster.ingest.tries import Tries
 from gbpm_dagster.iris.landing import FAILED, LOADED, UNDECODABLE, Landed, Landing
 from gbpm_dagster.iris.message import Message, NotLanded
+from gbpm_dagster.iris.packs import Packs
 from gbpm_dagster.warehouse.protocol import WarehouseError
 
 BATCH_ROWS, BATCH_BYTES = 10_000, 8 << 20
@@ -32,6 +34,9 @@ BATCH_ROWS, BATCH_BYTES = 10_000, 8 << 20
 
 LOOK_AGAIN_S = 5.0
 """What has arrived meanwhile is looked for at least so often, so that a backlog of one dataset delays no other."""
+
+PACK_EVERY_S, PACK_FROM = 300.0, 500
+"""So often loaded messages are packed, of each subject and day that has so many: 300,000 files must never pile up."""
 
 COUNTS = ("fetched", "written", "superseded", "exact_duplicates", "quarantined")
 VERDICTS = ("written", "superseded", "exact_duplicates")
@@ -104,6 +109,7 @@ class Loader:
         self.codes = frozenset(codes)
         self.tries = Tries(landing.folder)
         self.loaded = Loaded()
+        self._packed = time.monotonic()
         self._fault = fault or (lambda step: None)
 
     def drain(self, stop: Callable[[], bool] = lambda: False) -> Loaded:
@@ -119,7 +125,15 @@ class Loader:
                 if not queues:
                     break
             self._round(queues)
+        self._pack()
         return self.loaded
+
+    def _pack(self) -> None:
+        """Now and then pack what was loaded, where it is much: the rest is left to the nightly upkeep."""
+        if time.monotonic() - self._packed >= PACK_EVERY_S:
+            self._packed = time.monotonic()
+            with contextlib.suppress(OSError):  # a full disk: landing and storing say so, and nothing is lost
+                Packs(self.landing).pack(at_least=PACK_FROM)
 
     def _queues(self) -> dict[str, deque[Landed]]:
         """What waits and is due, by subject, oldest first; the subject whose oldest has waited longest first."""

@@ -103,6 +103,15 @@ class Table:
                     self._table = DeltaTable(str(self.path))
         return self._table
 
+    def refresh(self) -> None:
+        """See what others have committed since: a fraction of what opening costs, which reads the log since the last
+        checkpoint."""
+        if self._table is not None:
+            try:
+                self._table.update_incremental()
+            except (OSError, DeltaError):  # the table was removed, or its log cut meanwhile
+                self._table = None
+
     @property
     def version(self) -> int | None:
         return self.table.version() if self.table is not None else None

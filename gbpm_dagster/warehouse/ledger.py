@@ -53,6 +53,7 @@ class Ledger:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._messages: Table | None = None  # stays open: it is written to every few seconds
 
     def table(self, name: str) -> Table:
         schema = dict(SCHEMAS[name])
@@ -225,7 +226,8 @@ class Ledger:
         if not rows:
             return
         with lock(self.root, MESSAGES):
-            store = self.table(MESSAGES)
+            store = self._messages = self._messages or self.table(MESSAGES)
+            store.refresh()
             store.append(pl.DataFrame(list(rows), schema=MESSAGE_SCHEMA, orient="row"))
             self._join(store)
 

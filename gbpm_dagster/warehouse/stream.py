@@ -69,6 +69,7 @@ class Streams:
 
     def __init__(self, root: Path, fault: Callable[[str], None]) -> None:
         self.root, self._fault = root, fault
+        self._open: dict[str, tuple[Table, Table]] = {}
 
     def add(self, dataset: Dataset, rows: pl.DataFrame) -> pl.Series:
         """Add rows (`stream_schema(dataset)`) of a stream entry; see Warehouse.add_stream."""
@@ -78,12 +79,13 @@ class Streams:
                 with lock(self.root, dataset.table):
                     return self._add(dataset, rows)
             except Conflict:  # somebody who does not know our locks; all steps can be done anew
+                self._open.pop(dataset.table, None)
                 if attempt == _TRIES - 1:
                     raise
         raise AssertionError("unreachable")
 
     def _add(self, dataset: Dataset, rows: pl.DataFrame) -> pl.Series:
-        data, old = stream_table(self.root, dataset), stream_vintages(self.root, dataset)
+        data, old = self._tables(dataset)
         parts = _parts(rows)
         held = self._of_keys(data, dataset, rows, parts)
         lost = self._of_keys(old, dataset, rows, parts)
@@ -96,6 +98,16 @@ class Streams:
         for table in (data, old):
             _join_files(table, parts)
         return found.verdicts
+
+    def _tables(self, dataset: Dataset) -> tuple[Table, Table]:
+        """The table and its vintages as they are now. They stay open from one batch to the next."""
+        found = self._open.get(dataset.table)
+        if found is None:
+            found = stream_table(self.root, dataset), stream_vintages(self.root, dataset)
+            self._open[dataset.table] = found
+        for table in found:
+            table.refresh()
+        return found
 
     @staticmethod
     def _of_keys(table: Table, dataset: Dataset, rows: pl.DataFrame, parts: Sequence[str]) -> pl.DataFrame:

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.catalogue.streams import STREAMED, stream_of
-from gbpm_dagster.ingest import tries
+from gbpm_dagster.ingest import stream, tries
 from gbpm_dagster.ingest.stream import BATCH_BYTES, Loader
 from gbpm_dagster.iris.landing import FAILED, LOADED, Landing
+from gbpm_dagster.iris.packs import Packs
 from gbpm_dagster.warehouse.lake import Lake
 from gbpm_dagster.warehouse.protocol import WarehouseError
 
@@ -272,6 +273,17 @@ def test_no_dataset_waits_for_another(tmp_path: Path) -> None:
     loaded = loader.drain(stop)
     assert loaded.by_table[COSTS.table]["messages"] == 1
     assert loaded.by_table[MID.table]["messages"] <= 4
+
+
+def test_loaded_messages_are_packed_as_they_become_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "PACK_EVERY_S", 0.0)
+    monkeypatch.setattr(stream, "PACK_FROM", 5)
+    landing, lake = Landing(tmp_path / "landing"), Lake(tmp_path / "lake")
+    for n in range(12):
+        put(landing, ("MID" if n < 9 else "DISEBSP", n, []), n)
+    Loader(landing, lake).drain()
+    assert {f.code for f in landing.listed(LOADED)} == {"DISEBSP"}
+    assert Packs(landing).usage()[0] == 1
 
 
 def test_codes_that_are_not_wanted_are_kept_raw(tmp_path: Path) -> None:
