@@ -13,7 +13,9 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gbpm_dagster.catalogue.streams import DECLARED, STREAMED, code_of
+from gbpm_dagster.elexon.address import wrong
 from gbpm_dagster.iris.access import NAMESPACE, TENANT, Access
+from gbpm_dagster.iris.public import ARCHIVE_URL
 
 EVERY = "all"
 
@@ -79,6 +81,33 @@ class IrisSettings(BaseSettings):
         validation_alias="IRIS_MIN_FREE_GIB",
         description="GiB that must be free on the home's disk: with less, receiving stops, the queue keeps messages",
     )
+
+    iris_archive_url: str = Field(
+        ARCHIVE_URL,
+        validation_alias="IRIS_ARCHIVE_URL",
+        description="Elexon's public archive of the stream, for `gbpm iris replay`",
+    )
+    iris_keep_h: float = Field(
+        48.0,
+        ge=0,
+        le=87_600,
+        validation_alias="IRIS_KEEP_HOURS",
+        description="hours that a day stays in `<table>_iris` after history was found to have all of it",
+    )
+    iris_raw_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        validation_alias="IRIS_RAW_DAYS",
+        description="days that raw messages are kept, packed, after they were enqueued; of unknown codes for ever",
+    )
+
+    @field_validator("iris_archive_url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if problem := wrong(value):
+            raise ValueError(problem)
+        return value.rstrip("/")
 
     @field_validator("iris_codes", mode="before")
     @classmethod

@@ -29,6 +29,24 @@ def drained(found: dict[str, Any], as_json: bool) -> int:
     return REMAINS if bad or found["waiting"] else DONE
 
 
+def replayed(found: dict[str, Any], as_json: bool) -> int:
+    """3 when something waits still that nobody loads."""
+    if as_json:
+        show.print_json(found)
+    else:
+        rows = found["rows"]
+        _say(
+            f"{found['messages']:,} messages of {found['from']} to {found['to']} from {found['source']}: "
+            f"{rows.get('written', 0):,} rows written, {rows.get('superseded', 0):,} superseded, "
+            f"{rows.get('exact_duplicates', 0):,} there before, {rows.get('quarantined', 0):,} in quarantine"
+        )
+        for table, written in sorted(found["tables"].items()):
+            _say(f"{table}: {written:,} rows written")
+        if found["loaded_by"]:
+            _say(f"what was landed is loaded elsewhere: {found['loaded_by']}")
+    return REMAINS if found["waiting"] and not found["loaded_by"] else DONE
+
+
 def status(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
         show.print_json(found)

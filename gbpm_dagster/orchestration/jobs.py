@@ -17,6 +17,7 @@ from gbpm_dagster.orchestration.cleaning import expired_backups
 from gbpm_dagster.orchestration.partitions import partitions_of
 from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
 from gbpm_dagster.orchestration.settlement import ASSET_JOB, build_runs_schedule
+from gbpm_dagster.orchestration.stream_replay import tidy_stream
 from gbpm_dagster.orchestration.telling import tell
 from gbpm_dagster.quality.known import GAP_CHECK_HOUR, NIGHTLY_HOUR
 from gbpm_dagster.quality.result import GAPS
@@ -65,7 +66,8 @@ def build_jobs() -> dict[str, dg.JobDefinition]:
 
 
 def upkeep_job() -> dg.JobDefinition:
-    """`upkeep`: joins the lake's small files, removes versions older than a week and backups past their time."""
+    """`upkeep`: joins the lake's small files, removes versions older than a week and backups past their time, and
+    keeps the stream small."""
 
     @dg.op(name="run_upkeep", required_resource_keys={"gbpm"})
     def tidy(context: dg.OpExecutionContext) -> None:
@@ -73,13 +75,15 @@ def upkeep_job() -> dg.JobDefinition:
         lake = runtime.lake
         joined, removed = sum(lake.compact().values()), sum(lake.vacuum().values())
         context.log.info(f"{joined} small files joined, {removed} files of versions older than a week removed")
+        for line in tidy_stream(runtime):
+            context.log.info(line)
         for name in expired_backups(runtime):
             context.log.info(f"backup {name} removed: older than {runtime.settings.backup_days} days")
 
     @dg.job(
         name="upkeep",
-        description="Joins the lake's small files, removes versions older than a week and backups past their time; "
-        "changes no row.",
+        description="Joins the lake's small files, removes versions older than a week and backups past their time, "
+        "packs raw messages of the stream and forgets days of its tables that history has whole.",
         executor_def=dg.in_process_executor,
     )
     def job() -> None:

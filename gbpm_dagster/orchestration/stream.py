@@ -87,12 +87,15 @@ class Drained:
 
 @dataclass
 class Drain:
-    """One drain of a home. tell: given what was loaded, a table at a time, about once a minute and at the end."""
+    """One drain of a home. tell: given what was loaded, a table at a time, about once a minute and at the end.
+    receiving: from the queue too, not only what has landed.
+    """
 
     runtime: Runtime
     what: str
     tell: Callable[[Sequence[Told]], None] = lambda told: None
     log: Callable[[str], None] = lambda text: None
+    receiving: bool = True
     done: Drained = field(default_factory=Drained)
 
     def __post_init__(self) -> None:
@@ -176,7 +179,7 @@ class Drain:
         from gbpm_dagster.iris.receiver import Receiver
 
         settings = self.runtime.settings
-        if not settings.iris_access.wanted:
+        if not (self.receiving and settings.iris_access.wanted):
             return None
         free = int(settings.iris_min_free_gib * 2**30)
         return Receiver(settings.iris_access, landing, min_free_bytes=free, log=self._say)

@@ -217,6 +217,11 @@ def drain_once(seconds: float | None, log: Any) -> dict[str, Any]:
                 instance.report_runless_asset_event(materialised(one))
 
         done = Drain(runtime, what="gbpm iris drain", tell=tell, log=log).run(seconds)
+    return told_of(done)
+
+
+def told_of(done: Drained) -> dict[str, Any]:
+    """What a drain did, in the shape of docs/contract.md."""
     found = {
         "received": done.received,
         "statuses": dict(done.statuses),
