@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import cache
 from importlib import resources
 
+from gbpm_dagster.catalogue.derived import DERIVED
 from gbpm_dagster.catalogue.model import DOUBT
 from gbpm_dagster.catalogue.views import VIEWS
 
@@ -80,6 +81,8 @@ def said(former: Former) -> str:
         case Became.UNIFIED:
             base = former.tables[0]
             return f"{former.name} is {base} and the IRIS stream in one, for SQL alone (`gbpm sql`): to fetch or check, name {base}"
+        case Became.DERIVED if former.name in DERIVED:
+            return f"{former.name} is derived from {target}: to fetch or check, name these; it is there for SQL (`gbpm sql`)"
         case Became.DERIVED:
             return f"{former.name} is derived from {target}, and is not built yet"
         case Became.ARCHIVE:

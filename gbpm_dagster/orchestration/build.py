@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from gbpm_dagster.orchestration.acceptances_asset import build_acceptances, build_late_inputs
 from gbpm_dagster.orchestration.alerting import build_alerts
 from gbpm_dagster.orchestration.assets import build_asset
 from gbpm_dagster.orchestration.first_look import build_first_look
@@ -27,7 +28,12 @@ def build_definitions(settings: Settings, runtime: Runtime | None = None) -> dg.
     datasets, jobs = runtime.datasets, build_jobs()
     # A home of recorded days has no service behind it whose document could be looked at.
     own = [build_known_gaps(), build_scorecard(), *([build_openapi()] if runtime.scope is None else [])]
-    assets = [*(build_asset(d, runtime) for d in datasets), *(asset for asset, _ in own)]
+    computed = build_acceptances(datasets, runtime)
+    assets = [
+        *(build_asset(d, runtime) for d in datasets),
+        *computed,
+        *(asset for asset, _ in own),
+    ]
     checks = [key for asset in assets for key in asset.check_keys]
     streams, drain, stream = build_stream(runtime)
     return dg.Definitions(
@@ -39,6 +45,7 @@ def build_definitions(settings: Settings, runtime: Runtime | None = None) -> dg.
             build_first_look(datasets, jobs["gap_check"]),
             build_alerts(runtime, checks),
             stream,
+            *build_late_inputs(computed),
         ],
         resources={"gbpm": runtime},
         executor=dg.in_process_executor,

@@ -64,6 +64,11 @@ def empty_hash(dataset: Dataset) -> str:
     return _hash([])
 
 
+def rows_hash(rows: pl.DataFrame, names: Sequence[str]) -> str:
+    """The content hash of the rows of one day (a column DAY among them), in their order, over those columns."""
+    return next((digest for _, digest in _day_hashes(rows, names)), _hash([]))
+
+
 def key_set_hashes(dataset: Dataset, winners: pl.DataFrame) -> dict[date, str]:
     """Hash of the set of keys of each day: what a second answer must repeat to confirm a smaller one (decision 6)."""
     keys = key_names(dataset)

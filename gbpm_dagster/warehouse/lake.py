@@ -16,10 +16,11 @@ from typing import Any
 import polars as pl
 
 from gbpm_dagster.catalogue import registry as catalogue
+from gbpm_dagster.catalogue.derived import DERIVED
 from gbpm_dagster.catalogue.model import Dataset, Grain
 from gbpm_dagster.catalogue.streams import IRIS, stream_of
 from gbpm_dagster.catalogue.views import VIEWS
-from gbpm_dagster.warehouse import merge, snapshots, unified, views
+from gbpm_dagster.warehouse import derived, merge, snapshots, unified, views
 from gbpm_dagster.warehouse import query as queries
 from gbpm_dagster.warehouse.conditions import Where
 from gbpm_dagster.warehouse.delta import Conflict, Table, explained
@@ -134,7 +135,19 @@ class Lake(Warehouse):
         """Append to the account of streamed messages (MESSAGE_SCHEMA)."""
         self.ledger.add_messages(rows)
 
+    def replace_derived(
+        self, frames: Mapping[str, pl.DataFrame], day: date, *, computed_at: datetime, digest: str, run_id: str = ""
+    ) -> Outcome:
+        """See Warehouse.replace_derived."""
+        return derived.replace_derived(
+            self.root, self.ledger, frames, day, computed_at=computed_at, digest=digest, run_id=run_id
+        )
+
     # reading
+
+    def read_derived(self, name: str, start: date | None = None, end: date | None = None) -> pl.DataFrame:
+        """See Warehouse.read_derived."""
+        return derived.read_derived(self.root, name, start, end)
 
     def read(
         self,
@@ -252,6 +265,8 @@ class Lake(Warehouse):
     def _table(self, name: str) -> Table:
         if name in SCHEMAS:
             return self.ledger.table(name)
+        if name in DERIVED:
+            return derived.derived_table(self.root, DERIVED[name])
         table = name.removesuffix("_vintages")
         if table.endswith(IRIS):
             return self.streams.table(stream_of(self.datasets[table.removesuffix(IRIS)]), vintages=table != name)
@@ -261,7 +276,7 @@ class Lake(Warehouse):
     def own_names(self) -> list[str]:
         """Names of all folders of the lake that are its own, there or not."""
         names = [n for t in self.datasets for s in (t, f"{t}{IRIS}") for n in (s, f"{s}_vintages")]
-        return [*names, *SCHEMAS]
+        return [*names, *DERIVED, *SCHEMAS]
 
     def _present(self, tables: Collection[str] | None) -> list[str]:
         names = self.own_names()
@@ -305,6 +320,8 @@ class Lake(Warehouse):
                 sources[streamed.name] = streamed
                 for alias in dataset.aliases:
                     sources.setdefault(streamed.name.replace(name, alias, 1), streamed)
+        for name, computed in DERIVED.items():
+            sources[name] = self._source(name, derived.shown(computed), (DAY, "settlementPeriod", *computed.key))
         for name, schema in SCHEMAS.items():
             sources[name] = self._source(name, schema, tuple(c for c in ("table", "day", "at") if c in schema))
         sources[KNOWN_GAPS] = queries.Source(KNOWN_GAPS, SCHEMAS[KNOWN_GAPS], frame=self.known_gaps)

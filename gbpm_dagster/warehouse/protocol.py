@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from gbpm_dagster.catalogue.derived import Derived
 from gbpm_dagster.catalogue.model import Dataset, Kind
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -48,6 +49,11 @@ streamed row is the time its message was enqueued."""
 def stream_schema(dataset: Dataset) -> dict[str, pl.DataType | type[pl.DataType]]:
     """`stored_schema` and the stream's own columns: what a row of `<table>_iris` has."""
     return {**stored_schema(dataset), SOURCE_FILE: pl.String, LOADED_AT: INSTANT}
+
+
+def derived_schema(derived: Derived) -> dict[str, Any]:
+    """Polars schema of a computed table's own columns, in the catalogue's order."""
+    return {c.name: POLARS_TYPE[c.kind] for c in derived.columns}
 
 
 SLOT = pl.Struct({"date": pl.Date, "period": pl.Int32, "rows": pl.Int32})
@@ -292,6 +298,21 @@ class Warehouse(Protocol):
     def put_known_gaps(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append states of entries (every column of KNOWN_GAP_SCHEMA) to the register: one commit. What is appended
         last counts, whatever the clocks say. WarehouseError for a row that makes no sense."""
+        ...
+
+    def replace_derived(
+        self, frames: Mapping[str, pl.DataFrame], day: date, *, computed_at: datetime, digest: str, run_id: str = ""
+    ) -> Outcome:
+        """Replace one day of tables that are computed together (catalogue.derived), and their evidence.
+
+        frames: by table name, all rows of the day, the catalogue's columns. digest: of the inputs, kept in the
+        evidence. The outcome is of the first table: written, empty, or unchanged when the rows were there.
+        WarehouseError for rows of another day, other columns, or two rows of one key.
+        """
+        ...
+
+    def read_derived(self, name: str, start: date | None = None, end: date | None = None) -> pl.DataFrame:
+        """Rows of a computed table of days start..end (both included), and `_day`, `_computed_at`; by day and key."""
         ...
 
     def sql(self, query: str, *, dialect: str = "duckdb") -> pl.DataFrame:

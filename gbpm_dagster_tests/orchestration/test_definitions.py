@@ -15,6 +15,7 @@ import pytest
 
 from gbpm_dagster.catalogue import DATASETS
 from gbpm_dagster.catalogue import describe as words
+from gbpm_dagster.catalogue.derived import DERIVED
 from gbpm_dagster.demo.replay_recordings import RECORDINGS
 from gbpm_dagster.orchestration import build, describe, internal, jobs, openapi_asset
 from gbpm_dagster.settings import Settings, SettingsError
@@ -84,11 +85,12 @@ def test_every_table_of_the_catalogue_makes_an_asset() -> None:
     graph = everything.get_repository_def().asset_graph
     assert {k.to_user_string() for k in graph.get_all_asset_keys()} == {
         *DATASETS,
+        *DERIVED,
         openapi_asset.ASSET,
         KNOWN_GAPS,
         SCORECARD,
     }
-    assert len(graph.asset_check_keys) == 4 * len(DATASETS) + 1
+    assert len(graph.asset_check_keys) == 4 * len(DATASETS) + 1 + 3
 
 
 @pytest.mark.parametrize(

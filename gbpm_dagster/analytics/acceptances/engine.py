@@ -13,12 +13,14 @@ import polars as pl
 
 from gbpm_dagster.analytics.acceptances import flags, pricing
 from gbpm_dagster.analytics.acceptances.profiles import cut_at_crossings, notified_levels, steps
-from gbpm_dagster.analytics.acceptances.schema import ACCEPTANCE_SCHEMA, PAIR_SCHEMA
 from gbpm_dagster.analytics.acceptances.segments import UNIT, Grid, Ints, clipped, period_bounds, with_unit
 from gbpm_dagster.analytics.acceptances.stack import known_pairs, stack, volumes
+from gbpm_dagster.catalogue.derived import BMRS_BOALF_COMPLETE, BMRS_BOALF_COMPLETE_PAIRS
 from gbpm_dagster.market.calendar import day_bounds, periods_in_day
-from gbpm_dagster.warehouse.protocol import FETCHED_AT
+from gbpm_dagster.warehouse.protocol import FETCHED_AT, derived_schema
 
+ACCEPTANCE_SCHEMA = derived_schema(BMRS_BOALF_COMPLETE)
+PAIR_SCHEMA = derived_schema(BMRS_BOALF_COMPLETE_PAIRS)
 IDENTITY = (UNIT, "acceptanceTime", "acceptanceNumber")
 """What makes an acceptance one, in the order in which a unit's acceptances follow each other."""
 

@@ -8,12 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from gbpm_dagster.analytics.acceptances.engine import priced_acceptances
-from gbpm_dagster.analytics.acceptances.schema import ACCEPTANCE_SCHEMA, GRAIN, PAIR_SCHEMA
+from gbpm_dagster.analytics.acceptances.engine import ACCEPTANCE_SCHEMA, PAIR_SCHEMA, priced_acceptances
+from gbpm_dagster.catalogue.derived import BMRS_BOALF_COMPLETE
 from gbpm_dagster.market.calendar import sp_bounds
 from gbpm_dagster_tests.analytics.acceptances.made import FETCHED, levels, notifications, pairs, priced
 from gbpm_dagster_tests.examples import example
 
+GRAIN = BMRS_BOALF_COMPLETE.key
 DAY = date(2025, 1, 15)
 MORNING = datetime(2025, 1, 15, 10, tzinfo=UTC)
 STACK = [
