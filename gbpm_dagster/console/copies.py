@@ -20,8 +20,9 @@ def told(found: dict[str, Any], as_json: bool) -> int:
     if not found["copies"]:
         show.said(f"{found['folder']}: every table is one of the catalogue's")
         return DONE
-    columns = ("table", "copy of", "rows", "keys only here", "only there", "other values", "copies", "verdict")
-    show.narrow(f"tables in {found['folder']} that are none of ours", columns, [_line(c) for c in found["copies"]])
+    columns = ("table", "rows", "new keys", "lacks", "other values", "exact copies", "verdict")
+    title = f"tables in {found['folder']} that are none of ours"
+    show.narrow(title, columns, [_line(c) for c in found["copies"]], wraps="table")
     for copy in found["copies"]:
         show.said(f"{copy['name']}: {copy['verdict']}: {copy['reason']}{_evidence(copy['compared'])}")
         if copy["archived"]:
@@ -35,7 +36,7 @@ def _line(copy: dict[str, Any]) -> tuple[Any, ...]:
     counts = copy["compared"]
     names = ("rows", "only_here", "only_there", "differing", "exact_duplicates")
     numbers = [counts[n] for n in names] if counts else ["-"] * len(names)
-    return copy["name"], copy["table"] or "-", *numbers, copy["verdict"]
+    return copy["name"], *numbers, copy["verdict"]
 
 
 def _evidence(counts: dict[str, Any] | None) -> str:

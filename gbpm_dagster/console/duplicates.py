@@ -9,6 +9,7 @@ from typing import Any
 
 from gbpm_dagster.console import show
 from gbpm_dagster.console.report import DONE, REMAINS
+from gbpm_dagster.quality.result import count
 
 SHOWN = 12
 """Months and days listed for people; --json lists all."""
@@ -35,13 +36,13 @@ def _told(found: dict[str, Any], gone: int) -> None:
     title = f"{found['table']}: days on which a ({key}) stands more than once, worst months first"
     show.narrow(title, columns, [tuple(m[n] for n in names) for m in worst[:SHOWN]])
     if len(worst) > SHOWN:
-        show.said(f"... and {len(worst) - SHOWN} more months (--json lists all)")
+        show.said(f"... and {count(len(worst) - SHOWN, 'more month')} (--json lists all)")
     for sample in found["samples"]:
         show.said(f"for example {_sample(sample)}")
     went = "went" if found["applied"] else "would go"
     show.said(
-        f"{gone:,} of {found['rows']:,} rows on {found['days']:,} days {went}: {found['exact_duplicates']:,} exact "
-        f"copies, {found['superseded']:,} superseded vintages (kept as history); {found['current']:,} stay"
+        f"{gone:,} of {found['rows']:,} rows on {count(found['days'], 'day')} {went}: "
+        f"{found['exact_duplicates']:,} exact copies, {found['superseded']:,} superseded vintages (kept as history); {found['current']:,} stay"
     )
     _next(found)
 
@@ -51,7 +52,7 @@ def _next(found: dict[str, Any]) -> None:
     for day, why in refetch[:SHOWN]:
         show.said(f"{day}: {why}: gbpm backfill {found['table']} --from {day} --to {day}")
     if len(refetch) > SHOWN:
-        show.said(f"... and {len(refetch) - SHOWN} more days to be fetched again (--json lists all)")
+        show.said(f"... and {count(len(refetch) - SHOWN, 'more day')} to be fetched again (--json lists all)")
     if found["backup"]:
         show.said(f"as it was: gbpm restore {found['backup']}; `gbpm check {found['table']}` stores how it is now")
     if found["out"]:
@@ -71,7 +72,7 @@ def restored(found: dict[str, Any], as_json: bool) -> None:
         show.print_json(found)
     elif "backups" not in found:
         show.said(
-            f"{found['table']}: {found['days']:,} days, {found['rows']:,} rows are as they were "
+            f"{found['table']}: {count(found['days'], 'day')}, {count(found['rows'], 'row')} are as they were "
             f"({found['from']} to {found['to']})"
         )
     elif not found["backups"]:

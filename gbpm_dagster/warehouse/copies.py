@@ -141,7 +141,7 @@ def verdict(copy: Copy, found: Compared) -> Verdict:
         return Verdict(DROP, "it has no rows")
     if found.only_here:
         days = found.days_only_here
-        span = f" ({len(days)} days, {days[0]} to {days[-1]})" if days else ""
+        span = f" (days: {len(days):,}, {days[0]} to {days[-1]})" if days else ""
         said = f"{found.only_here:,} keys{span} are not in {table}"
         return Verdict(KEEP, f"{said}: backfill these days, then look again")
     if found.differing:

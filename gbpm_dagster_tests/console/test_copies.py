@@ -119,7 +119,7 @@ def test_keys_only_here_are_kept_with_the_days(gbpm: Gbpm) -> None:
     moved = rows.with_columns(settlementDate=pl.lit(later_day), _day=pl.lit(later_day))
     put(gbpm, "bmrs_costs_2025", pl.concat([rows, moved]))
     words = gbpm("review-copies").words
-    assert f"48 keys (1 days, {later_day} to {later_day}) are not in bmrs_costs: backfill these days" in words
+    assert f"48 keys (days: 1, {later_day} to {later_day}) are not in bmrs_costs: backfill these days" in words
     assert only(gbpm("review-copies", "--archive", "--json"))["archived"] is None
 
 

@@ -50,7 +50,7 @@ def test_a_dry_run_then_apply_then_restore(gbpm: Gbpm) -> None:
     assert said["samples"][0]["kept"]["createdDateTime"] == "2024-02-01T20:00:00Z"
     assert (said["applied"], said["backup"], said["refetch"]) == (False, None, {})
     words = gbpm("deduplicate", "bmrs_costs").words
-    assert "2 of 50 rows on 1 days would go: 1 exact copies, 1 superseded vintages" in words
+    assert "2 of 50 rows on 1 day would go: 1 exact copies, 1 superseded vintages" in words
     assert "the greatest createdDateTime wins" in words and "nothing was changed" in words
     assert gbpm.runtime().lake.count_rows(COSTS)["rows"].to_list() == [50]
 
@@ -64,7 +64,7 @@ def test_a_dry_run_then_apply_then_restore(gbpm: Gbpm) -> None:
     assert (listed["backup"], listed["days"], listed["rows"]) == (done.json["backup"], 1, 50)
     assert gbpm("restore").out.count("bmrs_costs-") == 1
     back = gbpm("restore", done.json["backup"])
-    assert back.code == 0 and "1 days, 50 rows are as they were" in back.words
+    assert back.code == 0 and "1 day, 50 rows are as they were" in back.words
     assert gbpm.runtime().lake.count_rows(COSTS)["rows"].to_list() == [50]
 
 
