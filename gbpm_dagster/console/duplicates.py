@@ -42,7 +42,8 @@ def _told(found: dict[str, Any], gone: int) -> None:
     went = "went" if found["applied"] else "would go"
     show.said(
         f"{gone:,} of {found['rows']:,} rows on {count(found['days'], 'day')} {went}: "
-        f"{found['exact_duplicates']:,} exact copies, {found['superseded']:,} superseded vintages (kept as history); {found['current']:,} stay"
+        f"{found['exact_duplicates']:,} exact copies, {found['superseded']:,} superseded vintages (kept as history); "
+        f"{found['current']:,} stay"
     )
     _next(found)
 
