@@ -11,7 +11,15 @@ NAME, PASSWORD = "me-at-work", "hush-hush"
 AUTHORIZATION = "Basic " + base64.b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
 HOOK, MAIL_PASSWORD = "hush-hush-hook", "hush-mail"
 SECRETS = (NAME, PASSWORD, AUTHORIZATION.split()[1], HOOK, MAIL_PASSWORD)
-TABLES = ("gbpm_evidence", "gbpm_attempts", "gbpm_quarantine", "gbpm_drift", "bmrs_mid", "bmrs_indo")
+TABLES = (
+    "gbpm_evidence",
+    "gbpm_attempts",
+    "gbpm_quarantine",
+    "gbpm_drift",
+    "gbpm_known_gaps",
+    "bmrs_mid",
+    "bmrs_indo",
+)
 
 
 def with_login(base_url: str) -> str:
