@@ -1,7 +1,7 @@
 """Every benchmark, one after the other; the figures go to docs/performance.md (`make bench`).
 
-Run: `.venv/bin/python -m benchmarks [NAME ...]` (history, runs, memory, interface, parts). Exit 1 if one failed its
-own check; the others are run all the same.
+Run: `.venv/bin/python -m benchmarks [NAME ...]` (history, runs, memory, interface, adopt, parts). Exit 1 if one
+failed its own check; the others are run all the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from benchmarks.figures import keep
 from benchmarks.server import ROOT
 
-MODULES = ("history", "runs", "memory", "interface")
+MODULES = ("history", "runs", "memory", "interface", "adopt")
 PARTS = ("bench_shares", "bench_decode", "bench_events", "bench_checks")
 """Benchmarks of a part alone; their own words are kept."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench_history, figures, made, postgres
+from benchmarks import bench_adopt, bench_history, figures, made, postgres
 from benchmarks.server import Bodies, serving, targets
 from benchmarks.ways import WARM_DAY, WAYS, Job, Taken, _once
 from gbpm_dagster.catalogue import get
@@ -92,3 +92,8 @@ def test_a_machine_without_postgresql_gets_one_line(monkeypatch: pytest.MonkeyPa
     with postgres.server() as address:
         assert address is None
     assert "\n" not in postgres.LACKING and "apt-get install postgresql" in postgres.LACKING
+
+
+def test_an_adoption_tells_every_day_once(tmp_path: Path) -> None:
+    row = bench_adopt.measure("SQLite", "", tmp_path, tables=3, days=5, kill=False)
+    assert row[:3] == ["SQLite", "0", "15"]
