@@ -17,6 +17,7 @@ from gbpm_dagster.orchestration.known_gaps_asset import build_known_gaps
 from gbpm_dagster.orchestration.openapi_asset import build_openapi
 from gbpm_dagster.orchestration.runtime import Runtime
 from gbpm_dagster.orchestration.scoring import build_scorecard
+from gbpm_dagster.orchestration.stream_checks import build_stream_checks
 from gbpm_dagster.orchestration.stream_job import build_stream
 from gbpm_dagster.settings import Settings
 
@@ -34,10 +35,12 @@ def build_definitions(settings: Settings, runtime: Runtime | None = None) -> dg.
         *computed,
         *(asset for asset, _ in own),
     ]
-    checks = [key for asset in assets for key in asset.check_keys]
     streams, drain, stream = build_stream(runtime)
+    stream_checks = build_stream_checks(runtime)
+    checks = [key for checked in (*assets, *stream_checks) for key in checked.check_keys]
     return dg.Definitions(
         assets=[*assets, *streams],
+        asset_checks=stream_checks,
         jobs=[*jobs.values(), drain],
         schedules=[*build_schedules(datasets, runtime, jobs), *(schedule for _, schedule in own)],
         sensors=[

@@ -20,7 +20,7 @@ from gbpm_dagster.orchestration.settlement import ASSET_JOB, build_runs_schedule
 from gbpm_dagster.orchestration.stream_replay import tidy_stream
 from gbpm_dagster.orchestration.telling import tell
 from gbpm_dagster.quality.known import GAP_CHECK_HOUR, NIGHTLY_HOUR
-from gbpm_dagster.quality.result import GAPS
+from gbpm_dagster.quality.result import FRESHNESS, GAPS
 
 
 def _check_job(name: str, which: Sequence[str], description: str) -> dg.JobDefinition:
@@ -33,6 +33,8 @@ def _check_job(name: str, which: Sequence[str], description: str) -> dg.JobDefin
     def judge(context: dg.OpExecutionContext) -> None:
         runtime: Runtime = context.resources.gbpm
         results = runtime.checks(which=which)
+        if FRESHNESS in which:
+            results += runtime.stream_freshness()
         store(context.instance, results)
         if GAPS in which:
             told = tell(context.instance, runtime, runtime.datasets)

@@ -179,6 +179,17 @@ class Runtime:
         settled = {d.table: days[d.table] for d in datasets if d.settlement}
         return self.vintage_completeness(settled) if settled else None
 
+    def stream_freshness(self) -> list[CheckResult]:
+        """Freshness of the stream's tables; none where no stream is configured."""
+        if not self.settings.streaming:
+            return []
+        from gbpm_dagster.catalogue.streams import STREAMED, stream_of
+        from gbpm_dagster.quality.stream_freshness import LOOKED_BACK, check_stream_freshness
+
+        now = self.settings.clock()
+        streams = [stream_of(STREAMED[code]) for code in self.settings.iris_wanted]
+        return check_stream_freshness(streams, self.lake.ledger.messages(now - LOOKED_BACK), now)
+
     def source(self) -> ElexonSource:
         from gbpm_dagster.elexon.source import ElexonSource
 

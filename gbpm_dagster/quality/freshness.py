@@ -80,7 +80,7 @@ def check_freshness(
     label = "recorded data: " if recorded else ""
     step = f"gbpm backfill {dataset.table} --from {max(wanted_days)} --to {max(wanted_days)}"
     if newest is None:
-        details = {"as of": _iso(as_of), "recorded": recorded, "next step": step}
+        details = {"as of": iso(as_of), "recorded": recorded, "next step": step}
         return CheckResult(dataset.table, FRESHNESS, False, ERROR, f"{label}no rows at all", details=details)
     wait = timedelta() if what == TARGET else usual_wait(dataset)
     age = max(as_of - newest - wait, timedelta())
@@ -88,8 +88,8 @@ def check_freshness(
     band = freshness_band(age, limits.warn, limits.fail)
     clock = what != "answer" and not recorded and not holds_future(dataset) and newest - now > CLOCK_TOLERANCE
     details = {
-        "newest": _iso(newest),
-        "as of": _iso(as_of),
+        "newest": iso(newest),
+        "as of": iso(as_of),
         "age minutes": round(age.total_seconds() / 60, 1),
         "warn minutes": limits.warn.total_seconds() / 60,
         "fail minutes": limits.fail.total_seconds() / 60,
@@ -98,13 +98,13 @@ def check_freshness(
     }
     if clock:
         summary = (
-            f"newest {what} {_iso(newest)} is {_span(newest - now)} in the future: check the clock of this machine"
+            f"newest {what} {iso(newest)} is {span(newest - now)} in the future: check the clock of this machine"
         )
         return CheckResult(dataset.table, FRESHNESS, False, ERROR, summary, details=details)
-    said = "on time" if wait and not age else f"{_span(age)} {'late' if wait else 'old'}"
-    summary = f"{label}newest {what} {_iso(newest)}, {said} at {_iso(as_of)}"
+    said = "on time" if wait and not age else f"{span(age)} {'late' if wait else 'old'}"
+    summary = f"{label}newest {what} {iso(newest)}, {said} at {iso(as_of)}"
     if band != "ok":
-        summary += f" (limit {_span(limits.fail if band == 'fail' else limits.warn)})"
+        summary += f" (limit {span(limits.fail if band == 'fail' else limits.warn)})"
         details["next step"] = step
     severity = WARN if band == "warn" else ERROR
     result = CheckResult(dataset.table, FRESHNESS, band == "ok", severity, summary, details=details)
@@ -120,8 +120,8 @@ def _unanswered(warehouse: Warehouse, dataset: Dataset, now: datetime) -> CheckR
     if band == "ok":
         return None
     limit = CONNECTION_FAIL if band == "fail" else CONNECTION_WARN
-    summary = f"no answer since {_iso(answered or now)}, {_span(age)} (limit {_span(limit)})"
-    details = {"as of": _iso(now), "next step": f"gbpm backfill {dataset.table} --missing"}
+    summary = f"no answer since {iso(answered or now)}, {span(age)} (limit {span(limit)})"
+    details = {"as of": iso(now), "next step": f"gbpm backfill {dataset.table} --missing"}
     return CheckResult(dataset.table, FRESHNESS, False, WARN if band == "warn" else ERROR, summary, details=details)
 
 
@@ -150,11 +150,13 @@ def _aware(value: Any) -> datetime | None:
     return day_bounds(value)[0] if isinstance(value, date) else None
 
 
-def _iso(instant: datetime) -> str:
+def iso(instant: datetime) -> str:
+    """An instant as checks show it: 2024-01-03T12:00:00Z."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _span(length: timedelta) -> str:
+def span(length: timedelta) -> str:
+    """A length for people: 45 min, 3.5 h, 2.1 days."""
     minutes = length.total_seconds() / 60
     if minutes < 120:
         return f"{minutes:.0f} min"
