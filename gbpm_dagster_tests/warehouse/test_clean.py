@@ -14,9 +14,11 @@ import pytest
 from deltalake import write_deltalake
 
 from gbpm_dagster.catalogue.registry import DATASETS
-from gbpm_dagster.warehouse import backups
-from gbpm_dagster.warehouse.clean import Found, clean, survey
+from gbpm_dagster.warehouse import backups, dedupe
+from gbpm_dagster.warehouse.backups import stored
+from gbpm_dagster.warehouse.clean import Found, clean, differences, survey
 from gbpm_dagster.warehouse.lake import Lake
+from gbpm_dagster.warehouse.ledger import Ledger
 from gbpm_dagster.warehouse.protocol import WarehouseError, stored_schema
 from gbpm_dagster.warehouse.replace import data_table
 from gbpm_dagster_tests.quality.test_lake import SCOPE, recorded, store
@@ -228,6 +230,52 @@ def test_other_days_and_tables_are_left_alone(lake: Lake) -> None:
     assert lake._table("bmrs_mid").version == version
     manifest = json.loads(next((lake.root.parent / "backups").glob("*/manifest.json")).read_text())
     assert [list(p["days"]) for p in manifest["parts"]] == [[NEXT.isoformat()]]
+
+
+def test_clean_rows_that_do_not_add_up_are_named(lake: Lake) -> None:
+    """The comparison before the swap, each of its parts with what it is there to see."""
+    rows = stored(lake.root, COSTS, [DAY, NEXT])
+    resolved = dedupe.resolve(COSTS, rows)
+    good = resolved.current
+    price = pl.when(pl.int_range(pl.len()) == 0).then(50.5).otherwise("systemSellPrice").alias("systemSellPrice")
+    for beside, said in (
+        (good, []),
+        (pl.concat([good, good.head(1)]), ["a key stands twice"]),
+        (good.head(95), ["96 keys became 95"]),
+        (good.with_columns(price), ["systemSellPrice adds up to 7300.5, not 7300.0"]),
+    ):
+        found = differences(COSTS, rows, beside, resolved)
+        assert found[: len(said)] == said and bool(found) == bool(said)
+
+
+def test_a_swap_that_went_wrong_is_said_with_the_way_back(lake: Lake) -> None:
+    def meddle(step: str) -> None:
+        if step == "compare":
+            written_past_us(lake, lake.read(COSTS, DAY, DAY).head(1))
+
+    before = everything(lake)
+    with pytest.raises(WarehouseError, match=r"not what was written: `gbpm restore bmrs_costs-2026"):
+        cleaned(lake, fault=meddle)
+    (backup,) = backups.listed(lake.root.parent / "backups")
+    backups.restore(lake.root, COSTS, backup, force=True)
+    assert same(everything(lake), before)
+
+
+@pytest.mark.parametrize("step", ["forget", "put_evidence"])
+def test_a_restore_that_was_cut_short_is_done_again(lake: Lake, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = everything(lake)
+    backup = backups.Backup(cleaned(lake).backup)  # type: ignore[arg-type]
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, step, crash)
+        with pytest.raises(KeyboardInterrupt):
+            backups.restore(lake.root, COSTS, backup)
+    assert not same(everything(lake), before)
+    backups.restore(lake.root, COSTS, backup)
+    assert same(everything(lake), before)
 
 
 KILLED = """
