@@ -295,24 +295,6 @@ def test_codes_that_are_not_wanted_are_kept_raw(tmp_path: Path) -> None:
     assert [f.name for f in landing.listed(LOADED)] == ["MID_1.json"]
 
 
-def test_a_huge_body_is_one_batch(tmp_path: Path) -> None:
-    """11 MB and 170,000 rows in one message (UOU2T3YW)."""
-    unit = stream_of(STREAMED["UOU2T3YW"])
-    rows = [
-        {"dataset": "UOU2T3YW", "fuelType": "CCGT", "nationalGridBmUnit": f"U-{n}", "bmUnit": f"T_U-{n}",
-         "publishTime": text(T0), "week": w, "year": 2026, "outputUsable": n}
-        for n in range(1100) for w in range(1, 156)
-    ]  # fmt: skip
-    names = set(unit.names)
-    body = json.dumps(json.dumps([{k: v for k, v in r.items() if k in names} for r in rows])).encode()
-    assert len(body) > 11_000_000
-    landing, lake = Landing(tmp_path / "landing"), Lake(tmp_path / "lake")
-    landing.land("huge.json", body, {}, subject="UOU2T3YW", enqueued_at=T0)
-    loaded = Loader(landing, lake).drain()
-    assert loaded.rows["fetched"] == 170_500
-    assert loaded.rows["written"] == lake.streams.read(unit).height == 170_500
-
-
 def test_a_day_that_grows_all_day_keeps_few_files(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
     landing = Landing(tmp_path / "landing")
