@@ -7,6 +7,7 @@ WORKERS ?= 2
 KILLS ?= 300
 BACKFILL_KILLS ?= 20
 FAULT_DAYS ?= 60
+HOLES ?= 37
 BOD_DAYS ?= 14
 
 BIN := .venv/bin
@@ -41,10 +42,11 @@ check: $(DEV) ## ruff, mypy, import-linter, then the tests (WORKERS=2)
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not soak"
 
-soak: $(DEV) ## the long proofs: kill -9 (KILLS=300 BACKFILL_KILLS=20), every fault of a source (FAULT_DAYS=60), tests marked soak
+soak: $(DEV) ## the long proofs: kill -9 (KILLS=300 BACKFILL_KILLS=20), every fault of a source (FAULT_DAYS=60), the healer (HOLES=37), tests marked soak
 	$(BIN)/python scripts/soak_kill.py --kills $(KILLS)
 	$(BIN)/python scripts/soak_cli_kill.py --kills $(BACKFILL_KILLS)
 	$(BIN)/python scripts/soak_faults.py --days $(FAULT_DAYS)
+	$(BIN)/python scripts/soak_heal.py --holes $(HOLES)
 	$(BIN)/python -m pytest -m soak
 
 bench: $(BENCH) ## every benchmark; rewrites the figures of docs/performance.md (ONLY="history runs" BOD_DAYS=14)

@@ -61,8 +61,11 @@ def explanation(found: dict[str, Any], as_json: bool) -> None:
     show.say(
         f"requests of healing today: {requests['used']:,} of {requests['a_day']:,} used, {requests['left']:,} left"
     )
+    if found["being_fetched"]:
+        said = ", ".join(f"{table} {count(days, 'day')}" for table, days in found["being_fetched"].items())
+        show.say(f"being fetched, and left alone: {said}")
     if not found["tables"]:
-        show.say("no day is missing that could be asked for")
+        show.say("no other day is missing" if found["being_fetched"] else "no day is missing")
     else:
         show.narrow(
             f"{count(requests['now'], 'request')} now",

@@ -81,7 +81,8 @@ def explain(names: Sequence[str]) -> dict[str, Any]:
     """What the healer would launch now, and why not the rest; asks nobody and changes nothing.
 
     waits: why it launches nothing by itself, '' if it may. source, requests (a day, used, left), tables (of those
-    that lack days: why, requests, classes), known_gaps (entries of the register that keep days from being asked).
+    that lack days: why, requests, classes), known_gaps (entries of the register that keep days from being asked),
+    being_fetched (days that somebody asks for now, a table).
     """
     runtime = open_runtime()
     datasets = runtime.named(names)
@@ -89,7 +90,8 @@ def explain(names: Sequence[str]) -> dict[str, Any]:
     now = datetime.now(UTC)
     with open_instance(runtime.settings) as instance:
         wanted = {d.table: runtime.wanted(d) for d in datasets}
-        decision = plan_healing(runtime, wanted, around(runtime, instance), (), tables)
+        going_on = around(runtime, instance)
+        decision = plan_healing(runtime, wanted, going_on, (), tables)
         waits = in_the_way(runtime, instance) or (unrecorded(runtime, instance, decision) if decision.launch else "")
     if not runtime.settings.heal:
         waits = waits or "GBPM_HEAL is false: the sensor `heal` runs only if a person has started it in the UI"
@@ -110,6 +112,7 @@ def explain(names: Sequence[str]) -> dict[str, Any]:
             "now": decision.requests,
         },
         "next_at": decision.next_at,
+        "being_fetched": {t: len(days) for t, days in sorted(going_on.in_flight.items()) if t in tables},
         "tables": {
             table: {
                 "why": words.of_table(found),

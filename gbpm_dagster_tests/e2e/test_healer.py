@@ -7,14 +7,10 @@ nothing twice but what was not answered.
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +24,9 @@ from gbpm_dagster.demo.withhold import Withholding
 from gbpm_dagster.elexon.plan import plan, request
 from gbpm_dagster.orchestration import services
 from gbpm_dagster.orchestration.checks import last_gaps, store
-from gbpm_dagster.orchestration.instance import TOGETHER, open_instance
+from gbpm_dagster.orchestration.instance import open_instance
 from gbpm_dagster.orchestration.internal import (
     BACKFILL_TAG,
-    DECISION_TAG,
-    HEAL_TAG,
-    BulkActionsFilter,
     PartitionBackfill,
     days_asked,
 )
@@ -41,6 +34,12 @@ from gbpm_dagster.orchestration.partitions import RANGE_END, RANGE_START
 from gbpm_dagster.orchestration.runtime import Runtime
 from gbpm_dagster.quality.register import entries
 from gbpm_dagster.settings import Settings
+from gbpm_dagster_tests.e2e.healers import (
+    faults_of_sequence,
+    healing_backfills,
+    kill_daemon_and_start_again,
+    wait,
+)
 from gbpm_dagster_tests.orchestration.conftest import days
 
 WEEK = ("2024-01-01", "2024-01-07")
@@ -109,13 +108,13 @@ def test_holes_an_outage_and_two_kills_end_in_one_bounded_sequence(
         assert {(r.table, d) for r in found for d in r.missing} == MISSING
         store(instance, found)
         with services.running(settings, environ) as up:
-            _wait(lambda: _healing(instance), "the first healing backfill", settings)
-            _kill_and_start_again(up, environ, settings)  # asked for, perhaps not begun
-            _wait(lambda: _under_way(instance, 2), "a run of the second backfill", settings)
-            _kill_and_start_again(up, environ, settings)  # in the middle
-            _wait(lambda: _ended(instance, runtime), "the end of healing", settings)
+            wait(lambda: healing_backfills(instance), "the first healing backfill", settings, WITHIN_S)
+            kill_daemon_and_start_again(up, environ, settings)  # asked for, perhaps not begun
+            wait(lambda: _under_way(instance, 2), "a run of the second backfill", settings, WITHIN_S)
+            kill_daemon_and_start_again(up, environ, settings)  # in the middle
+            wait(lambda: _ended(instance, runtime), "the end of healing", settings, WITHIN_S)
             time.sleep(settings.heal_interval_s + 2)  # one more look
-            healing = _healing(instance)
+            healing = healing_backfills(instance)
             spans = _ranges(instance, healing)
             assert {table: last_gaps(instance, table) for table in TABLES} == {table: [] for table in TABLES}
     _check_sequence(healing)
@@ -126,11 +125,7 @@ def test_holes_an_outage_and_two_kills_end_in_one_bounded_sequence(
 def _check_sequence(healing: list[PartitionBackfill]) -> None:
     """One after the other, few, none twice."""
     assert 3 <= len(healing) <= 8
-    for earlier, later in pairwise(healing):
-        assert earlier.backfill_end_timestamp is not None
-        assert later.backfill_timestamp >= earlier.backfill_end_timestamp
-    decisions = [b.tags[DECISION_TAG] for b in healing]
-    assert len(set(decisions)) == len(decisions)
+    assert faults_of_sequence(healing) == []
     assert all(b.tags["gbpm/why"] for b in healing)
     # The outage ended the first; then the source was probed with one day.
     probes = [b for b in healing if b.tags["gbpm/why"].startswith("probe of a source that is down: ")]
@@ -187,14 +182,8 @@ def _ranges(instance: dg.DagsterInstance, healing: list[PartitionBackfill]) -> l
     return found
 
 
-def _healing(instance: dg.DagsterInstance) -> list[PartitionBackfill]:
-    """The healing backfills, the oldest first."""
-    found = instance.get_backfills(filters=BulkActionsFilter(tags={HEAL_TAG: "gaps"}))
-    return sorted(found, key=lambda b: b.backfill_timestamp)
-
-
 def _under_way(instance: dg.DagsterInstance, number: int) -> bool:
-    found = _healing(instance)
+    found = healing_backfills(instance)
     if len(found) < number:
         return False
     return bool(instance.get_runs(filters=dg.RunsFilter(tags={BACKFILL_TAG: found[number - 1].backfill_id})))
@@ -202,31 +191,5 @@ def _under_way(instance: dg.DagsterInstance, number: int) -> bool:
 
 def _ended(instance: dg.DagsterInstance, runtime: Runtime) -> bool:
     open_gaps = any(last_gaps(instance, table) != [] for table in TABLES)
-    running = any(not b.status.value.startswith("COMPLETED") for b in _healing(instance))
+    running = any(not b.status.value.startswith("COMPLETED") for b in healing_backfills(instance))
     return not open_gaps and not running and not runtime.lake.known_gaps().is_empty()
-
-
-def _wait(condition: Callable[[], object], what: str, settings: Settings) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while time.monotonic() < deadline:
-        if condition():
-            return
-        time.sleep(0.3)
-    raise AssertionError(f"{what} did not come within {WITHIN_S:.0f} s; logs: {settings.logs}")
-
-
-def _kill_and_start_again(up: services.Services, environ: dict[str, str], settings: Settings) -> None:
-    """kill -9 of the daemon, and another one as `gbpm up` would have started it."""
-    old = up.processes["daemon"]
-    os.kill(old.pid, signal.SIGKILL)
-    old.wait()
-    env = {**TOGETHER, **os.environ, **environ, "DAGSTER_HOME": str(settings.dagster_home)}
-    with (settings.logs / "daemon-again.log").open("ab") as log:
-        up.processes["daemon"] = subprocess.Popen(
-            old.args,  # type: ignore[arg-type]  # the list it was started with
-            env={**env, "DAGSTER_DISABLE_TELEMETRY": "1"},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
