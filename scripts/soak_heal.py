@@ -5,8 +5,8 @@ writes what it lacks into the register, and asks for nothing else; exit 1 if not
                                 [--standin DIR | --base-url http://127.0.0.1:PORT]
 
 The server is the stand-in of Elexon's API: the folder --standin (default: beside the project), or one that runs at
---base-url. Three holes in four are closed by the server after some questions, some of them later than it takes to prove
-them missing (then they are asked again, and their entry ends); the others never. Delays are seconds.
+--base-url. Three holes in four are closed by the server after some questions, some of them later than it takes to
+prove them missing (then they are asked again, and their entry ends); the others never. Delays are seconds.
 Called by `make soak`.
 """
 
