@@ -10,8 +10,8 @@ from typing import Any
 from rich.text import Text
 
 from gbpm_dagster.console import show
-from gbpm_dagster.console.report import DONE, REMAINS
 
+DONE, REMAINS = 0, 3
 STATE = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -80,6 +80,16 @@ def status(found: dict[str, Any], as_json: bool) -> None:
         _say(f"{found['dead_letters']['count']:,} dead letters at the last look, landed")
     if found["secret_days"] is not None and found["secret_days"] <= 60:
         _say(f"the client secret expires in {found['secret_days']} days: make a new one on Elexon's Insights site")
+
+
+def brief(found: dict[str, Any]) -> None:
+    """The line of `gbpm status`."""
+    late = [f"{code} ({state})" for state in ("fail", "warn") for code in found["codes"][state]]
+    _say(
+        f"stream: last message {_age(found['silent_s'])} ago ({found['state']}), {found['messages_a_minute']:g} a "
+        f"minute, {found['waiting']['files']:,} wait, {found['quarantined_24h']:,} rows in quarantine in 24 hours"
+        + (f"; late: {', '.join(late)}" if late else "")
+    )
 
 
 def _row(code: dict[str, Any]) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from gbpm_dagster.console import known_gaps, show
+from gbpm_dagster.console import iris, known_gaps, show
 from gbpm_dagster.console.failures import fault
 
 if TYPE_CHECKING:
@@ -171,6 +171,8 @@ def status(found: dict[str, Any], as_json: bool) -> None:
             ("run", "what", "status", "started"),
             [(r["run"][:8], _cut(r["what"], 42), r["status"], minute(r["started"])) for r in found["runs"]],
         )
+    if found["stream"]:
+        iris.brief(found["stream"])
     if found["known_gaps"]:
         show.say(f"known gaps: {known_gaps.summary(found['known_gaps'])}. `gbpm known-gaps list` shows them.")
     show.say(f"lake {found['lake_bytes'] / 1e6:,.1f} MB; free on its disk {found['free_bytes'] / 1e9:,.1f} GB")

@@ -30,6 +30,7 @@ from gbpm_dagster.orchestration.internal import days_in_flight
 from gbpm_dagster.orchestration.launch import Launched
 from gbpm_dagster.orchestration.runtime import Runtime, is_daily
 from gbpm_dagster.orchestration.settlement import plan_refetches, reason_of
+from gbpm_dagster.orchestration.stream_status import brief
 from gbpm_dagster.orchestration.telling import tell
 from gbpm_dagster.quality.checks import CheckResult
 from gbpm_dagster.quality.runs import Refetch
@@ -207,6 +208,7 @@ def status() -> dict[str, Any]:
         "now": runtime.settings.clock(),
         "tables": found,
         "known_gaps": known_gaps.counts(runtime),
+        "stream": brief(runtime),
         "runs": runs,
         "lake_bytes": sum(sizes.values()),
         "free_bytes": shutil.disk_usage(runtime.settings.home).free,

@@ -53,6 +53,7 @@ def stream_status(runtime: Runtime) -> dict[str, Any]:
     unknown = recent.filter(pl.col("status") == "unknown")
     return {
         "configured": settings.streaming,
+        "up_s": _seconds(now, messages["loaded_at"].min()),
         "source": _source(runtime),
         "draining": _draining(runtime),
         "newest_message": newest,
@@ -75,6 +76,17 @@ def stream_status(runtime: Runtime) -> dict[str, Any]:
         "secret_days": (settings.iris_secret_expires - now.date()).days if settings.iris_secret_expires else None,
         "codes": codes,
     }
+
+
+def brief(runtime: Runtime) -> dict[str, Any] | None:
+    """The stream in a few words, for `gbpm status`; None where there is none."""
+    if not runtime.settings.streaming:
+        return None
+    found = stream_status(runtime)
+    kept = ("state", "draining", "newest_message", "silent_s", "messages_a_minute", "lag_s", "waiting")
+    late = {state: [c["code"] for c in found["codes"] if c["state"] == state] for state in ("warn", "fail")}
+    quarantined = found["last_24h"]["quarantined"]
+    return {**{k: found[k] for k in kept}, "quarantined_24h": quarantined, "codes": late}
 
 
 def _code(runtime: Runtime, code: str, messages: pl.DataFrame, recent: pl.DataFrame, now: datetime) -> dict[str, Any]:

@@ -253,7 +253,17 @@ def test_a_home_with_a_scope_asks_for_its_days_only(
 def test_status_tells_tables_runs_and_disk(filled: tuple[Gbpm, Done]) -> None:
     gbpm, _ = filled
     found = gbpm("status", "--json").json
-    assert list(found) == ["home", "services", "now", "tables", "known_gaps", "runs", "lake_bytes", "free_bytes"]
+    assert list(found) == [
+        "home",
+        "services",
+        "now",
+        "tables",
+        "known_gaps",
+        "stream",
+        "runs",
+        "lake_bytes",
+        "free_bytes",
+    ]
     assert (found["home"], found["services"], found["now"]) == (str(gbpm.home), None, "2024-01-08T12:00:00Z")
     mid = next(t for t in found["tables"] if t["table"] == "bmrs_mid")
     assert (mid["wanted"], mid["complete"], mid["late"], mid["rows"]) == (8, 7, 1, 672)

@@ -43,6 +43,9 @@ def test_drain_loads_what_waits_and_status_tells(gbpm: Gbpm, broker: Broker) -> 
     assert (found.code, found.json["state"], found.json["last_24h"]["undecodable"]) == (0, "ok", 1)
     told = gbpm("iris", "status", **environ(broker))
     assert f"queue iris at 127.0.0.1:{broker.port}; nobody drains it" in told.out
+    short = gbpm("status", "--json", GBPM_DATASETS="bmrs_freq", **environ(broker)).json["stream"]
+    assert (short["state"], short["waiting"]["files"]) == ("ok", 0)
+    assert "stream: last message" in gbpm("status", GBPM_DATASETS="bmrs_freq", **environ(broker)).out
     assert not any(secret in text for text in (done.out, again.out, found.out, told.out) for secret in (KEY,))
 
 
