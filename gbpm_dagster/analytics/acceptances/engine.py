@@ -24,6 +24,9 @@ PAIR_SCHEMA = derived_schema(BMRS_BOALF_COMPLETE_PAIRS)
 IDENTITY = (UNIT, "acceptanceTime", "acceptanceNumber")
 """What makes an acceptance one, in the order in which a unit's acceptances follow each other."""
 
+NUMBER = "_number"
+"""Of a unit among those of the day."""
+
 DELETED = "DEL"
 _AMENDMENTS = ("ORI", "INS", "UPD", DELETED)
 _FLAGS = {"so_flag": "soFlag", "stor_flag": "storFlag", "rr_flag": "rrFlag", "deemed_bo_flag": "deemedBoFlag"}
@@ -52,20 +55,22 @@ def priced_acceptances(
     levels = with_unit(boalf).filter(pl.col("amendmentFlag").ne_missing(DELETED) & reaches)
     if levels.is_empty():
         return Priced(pl.DataFrame(schema=ACCEPTANCE_SCHEMA), pl.DataFrame(schema=PAIR_SCHEMA))
-    units = levels.select(UNIT).unique().sort(UNIT).with_row_index("_u")
+    units = levels.select(UNIT).unique().sort(UNIT).with_row_index(NUMBER)
+    levels = levels.join(units, on=UNIT)
     acceptances = _acceptances(levels)
     taken = levels.select(IDENTITY).join(acceptances, on=IDENTITY, how="left", maintain_order="left")
-    accepted = clipped(levels, _numbers(levels, units), day)
-    notified = with_unit(pn).join(units.select(UNIT), on=UNIT, how="semi")
-    offered = known_pairs(with_unit(bod)).join(units.select(UNIT), on=UNIT, how="semi")
-    notified_lines = clipped(notified, _numbers(notified, units), day)
-    offered_lines = clipped(offered, _numbers(offered, units), day, period_bounds(offered, day))
+    notified = with_unit(pn).join(units, on=UNIT)
+    offered = known_pairs(with_unit(bod).join(units, on=UNIT))
+    accepted = clipped(levels, _numbers(levels), day)
+    notified_lines = clipped(notified, _numbers(notified), day)
+    offered_lines = clipped(offered, _numbers(offered), day, period_bounds(offered, day))
 
     length = periods_in_day(day)
     grid = Grid(units.height, length, [accepted, notified_lines, offered_lines])
     order = taken.get_column("acceptance").to_numpy()[accepted.row]
-    cut = cut_at_crossings(steps(grid, accepted, order, notified_levels(grid, notified_lines)))
-    bands = stack(grid, offered_lines, offered)
+    coarse = Grid(units.height, length, [offered_lines])
+    cut = cut_at_crossings(steps(grid, coarse, accepted, order, notified_levels(grid, notified_lines)))
+    bands = stack(coarse, offered_lines, offered)
     energy = volumes(cut, bands)
     names, place = pricing.groups(cut, grid, length)
     pairs = pricing.by_pair(names, place, cut, energy, bands, length)
@@ -75,9 +80,8 @@ def priced_acceptances(
     return Priced(_rows(found, pairs, loss_multiplier), _pairs(found, pairs, loss_multiplier))
 
 
-def _numbers(rows: pl.DataFrame, units: pl.DataFrame) -> Ints:
-    joined = rows.select(UNIT).join(units, on=UNIT, how="left", maintain_order="left")
-    return joined.get_column("_u").cast(pl.Int64).to_numpy()
+def _numbers(rows: pl.DataFrame) -> Ints:
+    return rows.get_column(NUMBER).cast(pl.Int64).to_numpy()
 
 
 def _acceptances(levels: pl.DataFrame) -> pl.DataFrame:
@@ -89,6 +93,7 @@ def _acceptances(levels: pl.DataFrame) -> pl.DataFrame:
         levels.group_by(IDENTITY)
         .agg(
             pl.col("bmUnit", "nationalGridBmUnit").drop_nulls().first(),
+            pl.col(NUMBER).first(),
             *(pl.col(name).any(ignore_nulls=False).alias(flag) for flag, name in _FLAGS.items()),
             pl.col(FETCHED_AT).max().alias("boalf_fetched_at"),
             pl.col("amendmentFlag").sort_by(rank).last().alias("boalf_amendment_flag"),
@@ -102,8 +107,8 @@ def _acceptances(levels: pl.DataFrame) -> pl.DataFrame:
 def _with_stamps(found: pl.DataFrame, notified: pl.DataFrame, offered: pl.DataFrame) -> pl.DataFrame:
     """Newest receipt of what was used, by unit and period."""
     for rows, name in ((notified, "pn_fetched_at"), (offered, "bod_fetched_at")):
-        stamp = rows.group_by(UNIT, "settlementPeriod").agg(pl.col(FETCHED_AT).max().alias(name))
-        found = found.join(stamp, on=[UNIT, "settlementPeriod"], how="left")
+        stamp = rows.group_by(NUMBER, "settlementPeriod").agg(pl.col(FETCHED_AT).max().alias(name))
+        found = found.join(stamp, on=[NUMBER, "settlementPeriod"], how="left")
     return found
 
 

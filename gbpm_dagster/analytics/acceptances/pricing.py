@@ -37,7 +37,7 @@ def by_pair(names: Ints, place: Ints, steps: Steps, volumes: Volumes, stack: Sta
         (OFFER, np.maximum(volumes.pairs, 0), stack.offer),
         (BID, np.minimum(volumes.pairs, 0), stack.bid),
     ):
-        cash = np.where(part != 0, part * price[steps.interval], 0.0)
+        cash = np.where(part != 0, part * price[steps.band], 0.0)
         volume, value = _sums(place, len(names), part), _sums(place, len(names), cash)
         group, pair = np.nonzero(np.abs(volume) > LEAST_MWH)
         found.append(
@@ -70,7 +70,7 @@ def by_period(names: Ints, place: Ints, steps: Steps, volumes: Volumes, stack: S
             "settlementPeriod": names % periods + 1,
             "residual_mwh": np.bincount(place, np.abs(volumes.residual), n),
             "has_pn": np.bincount(place[~notified], minlength=n) == 0,
-            "has_bod": np.bincount(place[stack.there[steps.interval]], minlength=n) > 0,
+            "has_bod": np.bincount(place[stack.there[steps.band]], minlength=n) > 0,
             "level_from_mw": steps.after[first, 0],
             "level_to_mw": steps.after[last, 1],
         }

@@ -21,7 +21,8 @@ class Steps:
     """One acceptance over one elementary interval or a part of it, in the order (interval, acceptance).
 
     after, before: A_k and A_{k-1} at the interval's two ends (n, 2), MW; notified: FPN there, NaN where there is
-    none. share: where its ends lie in the interval (n, 2), 0 to 1. hours: its length. interval: whose pairs apply.
+    none. hours: its length. band: interval of the stack's grid whose pairs apply; share: where the two ends lie in
+    that (n, 2), 0 to 1.
     """
 
     interval: Ints
@@ -31,6 +32,7 @@ class Steps:
     notified: Floats
     share: Floats
     hours: Floats
+    band: Ints
 
     def __len__(self) -> int:
         return len(self.interval)
@@ -47,11 +49,12 @@ def notified_levels(grid: Grid, lines: Lines) -> Floats:
     return levels
 
 
-def steps(grid: Grid, lines: Lines, acceptance: Ints, notified: Floats) -> Steps:
+def steps(grid: Grid, bands: Grid, lines: Lines, acceptance: Ints, notified: Floats) -> Steps:
     """What each acceptance changes, interval by interval.
 
-    acceptance: of each line the place of its acceptance in the order (acceptanceTime, acceptanceNumber) of its unit.
-    Of overlapping lines of one acceptance the one that starts first counts.
+    bands: the grid of the bid-offer pairs, none of whose edges `grid` lacks. acceptance: of each line the place of
+    its acceptance in the order (acceptanceTime, acceptanceNumber) of its unit. Of overlapping lines of one acceptance
+    the one that starts first counts.
     """
     interval, which = grid.covered(lines)
     order = np.lexsort((lines.end[which], lines.start[which], acceptance[which], interval))
@@ -65,8 +68,8 @@ def steps(grid: Grid, lines: Lines, acceptance: Ints, notified: Floats) -> Steps
     before = base.copy()
     follows = np.flatnonzero(interval[1:] == interval[:-1]) + 1
     before[follows] = after[follows - 1]
-    share = np.tile([0.0, 1.0], (len(interval), 1))
-    return Steps(interval, taken, after, before, base, share, grid.hours[interval])
+    band, share = bands.within(grid, interval)
+    return Steps(interval, taken, after, before, base, share, grid.hours[interval], band)
 
 
 def cut_at_crossings(found: Steps) -> Steps:
@@ -81,7 +84,7 @@ def cut_at_crossings(found: Steps) -> Steps:
     z = change[crossing, 0] / (change[crossing, 0] - change[crossing, 1])
     at = {
         name: levels[crossing, 0] + (levels[crossing, 1] - levels[crossing, 0]) * z
-        for name, levels in (("after", found.after), ("notified", found.notified))
+        for name, levels in (("after", found.after), ("notified", found.notified), ("share", found.share))
     }
     # A_{k-1} is A_k there by definition; what rounding leaves between them would be a change of its own.
     at["before"] = at["after"]
@@ -93,8 +96,9 @@ def cut_at_crossings(found: Steps) -> Steps:
         _parts(found.after, at["after"], crossing),
         _parts(found.before, at["before"], crossing),
         _parts(found.notified, at["notified"], crossing),
-        _parts(found.share, z, crossing),
+        _parts(found.share, at["share"], crossing),
         np.concatenate((hours, found.hours[crossing] - hours[crossing])),
+        np.concatenate((found.band, found.band[crossing])),
     )
 
 

@@ -70,12 +70,21 @@ class Grid:
         starts = np.arange(periods + 1, dtype=np.int64) * PERIOD_US
         fixed = (np.arange(units, dtype=np.int64)[:, None] * self._span + starts[None, :]).ravel()
         keys = [fixed] + [line.unit * self._span + at for line in edges for at in (line.start, line.end)]
-        self.cuts = np.unique(np.concatenate(keys))
+        # What np.unique returns, at a third of its time.
+        every = np.sort(np.concatenate(keys))
+        self.cuts = every[np.append(True, every[1:] != every[:-1])]
         self.unit, self.start = np.divmod(self.cuts, self._span)
         following = np.append(self.start[1:], 0)
         self.end = np.maximum(following, self.start)
         self.hours: Floats = (self.end - self.start) / HOUR_US
         self.period = self.start // PERIOD_US
+
+    def within(self, finer: Grid, interval: Ints) -> tuple[Ints, Floats]:
+        """(interval of this grid that each of those of a finer one lies in, where its two ends lie in it, 0 to 1)."""
+        place = np.searchsorted(self.cuts, finer.cuts[interval], side="right") - 1
+        length = (self.end - self.start)[place]
+        ends = np.column_stack((finer.start[interval], finer.end[interval])) - self.start[place][:, None]
+        return place, ends / length[:, None]
 
     def covered(self, lines: Lines) -> tuple[Ints, Ints]:
         """(interval, line) of every elementary interval that each line covers."""

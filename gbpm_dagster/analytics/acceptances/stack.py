@@ -79,20 +79,22 @@ def volumes(steps: Steps, found: Stack) -> Volumes:
     to a, and the mean of relu over a straight line is known in closed form: no cut at a band's edge is needed. What
     has no FPN gives NaN.
     """
-    ends = found.edges[steps.interval]
+    first, last = found.edges[steps.band, :, 0], found.edges[steps.band, :, 1]
     # Bands may slope: of a part of an interval the edges are those at its own ends.
-    edges = ends[:, :, :1] + (ends[:, :, 1:] - ends[:, :, :1]) * steps.share[:, None, :]
-    above = [
-        _mean_above(level[:, None, :] - steps.notified[:, None, :] - edges) for level in (steps.after, steps.before)
-    ]
+    rise = last - first
+    low, high = first + rise * steps.share[:, :1], first + rise * steps.share[:, 1:]
+    low += steps.notified[:, :1]
+    high += steps.notified[:, 1:]
+    above = [_mean_above(level[:, :1] - low, level[:, 1:] - high) for level in (steps.after, steps.before)]
     gain = (above[0] - above[1]) * steps.hours[:, None]
     change = (steps.after - steps.before).mean(axis=1) * steps.hours
     return Volumes(gain[:, :-1] - gain[:, 1:], gain[:, -1] + change - gain[:, 0])
 
 
-def _mean_above(line: Floats) -> Floats:
-    """Mean of max(x, 0) along straight lines given by both ends (..., 2)."""
-    first, last = line[..., 0], line[..., 1]
-    high, low = np.maximum(first, last), np.minimum(first, last)
-    rise = np.where(high > low, high - low, 1.0)
-    return np.where(low >= 0, (first + last) / 2, np.where(high <= 0, high * 0.0, high * high / (2 * rise)))
+def _mean_above(first: Floats, last: Floats) -> Floats:
+    """Mean of max(x, 0) along straight lines from `first` to `last`."""
+    mean = (np.maximum(first, 0) + np.maximum(last, 0)) / 2
+    crossing = np.nonzero(first * last < 0)
+    p, q = first[crossing], last[crossing]
+    mean[crossing] = np.maximum(p, q) ** 2 / (2 * np.abs(p - q))
+    return mean

@@ -135,6 +135,7 @@ def test_energy_of_pairs_and_residual_is_the_energy_of_the_change(seed: int) -> 
             random.uniform(-100, 100, (n, 2)),
             np.tile([0.0, 1.0], (n, 1)),
             random.uniform(0.01, 0.5, n),
+            np.arange(n),
         )
     )
     edges = np.sort(random.uniform(-200, 200, (n, 13, 2)), axis=1)
