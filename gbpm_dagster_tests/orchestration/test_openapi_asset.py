@@ -215,6 +215,8 @@ def test_it_leaves_the_tables_their_checks_and_the_healer_alone(here: Home, sour
     assert {k.to_user_string() for k in graph.get_all_asset_keys()} == {
         *(d.table for d in here.runtime.datasets),
         "elexon_openapi",
+        "gbpm_known_gaps",
+        "gbpm_scorecard",
     }
     assert graph.get(KEY).pools == set()
     context = dg.build_sensor_context(here.instance, repository_def=here.defs.get_repository_def())
