@@ -38,7 +38,7 @@ def slots(dataset: Dataset, day: date, lost: int) -> list[dict[str, Any]]:
     """Every period of the day as the table's evidence counts it, but for the first `lost`."""
     if not dataset.counts_periods:
         return []
-    each = max(1, dataset.completeness.expected_rows(day))
+    each = dataset.completeness.rows_of_period(day)
     found = [{"date": day, "period": n, "rows": each} for n in range(1, periods_in_day(day) + 1)]
     if by_publication(dataset):
         before = day - timedelta(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bench_adopt, bench_history, figures, made, postgres
+from benchmarks import bench_adopt, bench_gaps, bench_history, figures, made, postgres
 from benchmarks.server import Bodies, serving, targets
 from benchmarks.ways import WARM_DAY, WAYS, Job, Taken, _once
 from gbpm_dagster.catalogue import get
@@ -15,7 +15,9 @@ from gbpm_dagster.elexon import fast
 from gbpm_dagster.elexon.check import sort_rows
 from gbpm_dagster.elexon.decode import decode
 from gbpm_dagster.elexon.plan import plan
-from gbpm_dagster.market.calendar import periods_in_day
+from gbpm_dagster.market.calendar import days, periods_in_day
+from gbpm_dagster.orchestration.runtime import Runtime
+from gbpm_dagster.settings import Settings
 
 SPRING = date(2024, 3, 31)
 ROWS_A_PERIOD = {"bmrs_bod": 5625, "bmrs_mid": 2, "bmrs_costs": 1, "bmrs_freq": 120}
@@ -97,3 +99,18 @@ def test_a_machine_without_postgresql_gets_one_line(monkeypatch: pytest.MonkeyPa
 def test_an_adoption_tells_every_day_once(tmp_path: Path) -> None:
     row = bench_adopt.measure("SQLite", "", tmp_path, tables=3, days=5, kill=False)
     assert row[:3] == ["SQLite", "0", "15"]
+
+
+def test_the_gap_check_and_the_plain_loop_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """60 days of generation by fuel: a day in 40 never asked, one in 25 without three periods."""
+    for name, value in {"HOME": str(tmp_path), "NOW": "2025-12-31T00:00:00Z", "HISTORY_START": "2025-09-01"}.items():
+        monkeypatch.setenv(f"GBPM_{name}", value)
+    runtime, fuelhh = Runtime(Settings.load()), get("bmrs_fuelhh")
+    wanted = days(date(2025, 9, 1), date(2025, 10, 30))
+    held = bench_gaps.fill(runtime, [fuelhh], wanted)
+    assert 0 < held < len(wanted)
+    states = runtime.coverage(fuelhh, wanted)["state"].to_list()
+    plain = bench_gaps.plain(runtime, fuelhh, wanted, runtime.settings.clock())
+    lost = [i for i, state in enumerate(states) if state == "missing_at_source"]
+    assert [s for i, s in enumerate(states) if i not in lost] == [s for i, s in enumerate(plain) if i not in lost]
+    assert {"complete", "partial", "missing"} <= set(states)

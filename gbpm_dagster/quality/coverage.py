@@ -15,7 +15,7 @@ import polars as pl
 from gbpm_dagster.catalogue.model import Dataset, Lag, Rule
 from gbpm_dagster.quality.doubts import doubts
 from gbpm_dagster.quality.expected import WHOLE_DAY, by_publication, day_frame, expected_slots
-from gbpm_dagster.quality.publications import remarks
+from gbpm_dagster.quality.publications import published, remarks
 from gbpm_dagster.quality.reasons import reason
 from gbpm_dagster.quality.register import reopened, with_known
 from gbpm_dagster.quality.states import PROOF_SPAN, WORST_FIRST, State
@@ -91,11 +91,12 @@ def coverage(
         states = _by_snapshot(dataset, wanted, held, now)
     answers = tries.filter(pl.col("outcome").is_in(ANSWERED))
     judged = compare(dataset, held, pl.DataFrame(schema=COUNTS_SCHEMA) if said is None else said)
-    doubtful = doubts(dataset, held, answers, recorded, judged, proof)
+    counted = published(dataset, held)
+    doubtful = doubts(dataset, held, answers, recorded, judged, proof, counted)
     states = _doubted(states, doubtful, held).join(
         judged.select("day", "witness"), on="day", how="left", maintain_order="left"
     )
-    noted = pl.DataFrame(list(remarks(dataset, held)), schema={"day": pl.Date, "remark": pl.String}, orient="row")
+    noted = pl.DataFrame(list(remarks(dataset, counted)), schema={"day": pl.Date, "remark": pl.String}, orient="row")
     states = states.join(noted, on="day", how="left", maintain_order="left")
     described = _described(dataset, states, held, tries)
     return with_known(described, known, dataset.table).select(pl.col(n).cast(t) for n, t in COVERAGE_SCHEMA.items())

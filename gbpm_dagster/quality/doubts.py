@@ -6,7 +6,7 @@ Belongs here: the doubts and what lays them. Not here: slots and their states (`
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Grain, Rule
 from gbpm_dagster.market.calendar import periods_in_day
-from gbpm_dagster.quality.publications import lacking, ordinary, regular
+from gbpm_dagster.quality.publications import Published, lacking, ordinary, regular
 from gbpm_dagster.quality.result import count
 from gbpm_dagster.quality.states import PROOF_SPAN, runs
 from gbpm_dagster.quality.witness import AGREES
@@ -32,6 +32,7 @@ def doubts(
     recorded: bool,
     judged: pl.DataFrame,
     proof: timedelta = PROOF_SPAN,
+    counted: Mapping[date, Published] | None = None,
 ) -> pl.DataFrame:
     """Days in doubt and why (day, doubt).
 
@@ -45,15 +46,16 @@ def doubts(
       their horizon, or rows of the periods they cover (`publications`).
     - Other numbers of rows than the source's own count (`witness`), where the rule does not count every row.
 
-    held: the table's evidence. judged: WITNESS_SCHEMA. answers: its successful attempts; where they hold the same
-    content at least 24 hours apart the doubt is laid (domain.md's proof of what the source does not have).
+    held: the table's evidence. counted: its `published`. judged: WITNESS_SCHEMA. answers: its successful attempts;
+    where they hold the same content at least `proof` apart the doubt is laid (domain.md's proof of what the source
+    does not have).
     """
     if dataset.grain is not Grain.DAILY or held.is_empty():
         return pl.DataFrame(schema=SCHEMA)
     found: dict[date, list[str]] = {}
     parts = [_quarantined(dataset, held), _contradicting(held), _hollow(dataset, held)]
     if not recorded:
-        parts += [_absent(dataset, held), _uneven(dataset, held), lacking(dataset, held)]
+        parts += [_absent(dataset, held), _uneven(dataset, held), lacking(dataset, held, counted or {})]
     for part in parts:
         for day, why in part:
             found.setdefault(day, []).append(why)
@@ -120,7 +122,10 @@ def _uneven(dataset: Dataset, held: pl.DataFrame) -> Iterator[tuple[date, str]]:
     rows = {day: n for day, n in held.select("day", "rows").iter_rows() if n and ordinary(day)}
     if len(set(rows.values())) < 2:
         return
+    most = max(rows.values())
     for day, n in rows.items():
+        if n == most:
+            continue
         usual = regular(rows, day, -1) or regular(rows, day, 1)
         if n < usual:
             yield day, f"{n} rows, where the days around it have {usual} each"

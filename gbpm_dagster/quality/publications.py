@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any
 
 import polars as pl
 
@@ -54,30 +53,36 @@ def ordinary(day: date) -> bool:
     return all(periods_in_day(day + timedelta(days=i)) == ORDINARY for i in (-1, 0, 1))
 
 
-def lacking(dataset: Dataset, held: pl.DataFrame) -> Said:
-    """Days that lack publications, horizon, or rows of the periods they cover: (day, why). held: the evidence."""
-    if dataset.counts_publications:
-        yield from _fewer(dataset, published(dataset, held))
+def lacking(dataset: Dataset, held: pl.DataFrame, counted: Mapping[date, Published]) -> Said:
+    """Days that lack publications, horizon, or rows of the periods they cover: (day, why).
+
+    held: the evidence. counted: its `published`.
+    """
+    yield from _fewer(dataset, counted)
     if dataset.covers_periods:
         yield from _uncovered(dataset, held)
 
 
-def remarks(dataset: Dataset, held: pl.DataFrame) -> Said:
+def remarks(dataset: Dataset, counted: Mapping[date, Published]) -> Said:
     """What is worth knowing of a day and no gap: a cadence unlike the declared one, a day below the usual one."""
-    if not dataset.counts_publications:
-        return
-    numbers = _numbers(dataset, published(dataset, held))
-    declared = dataset.completeness.publications
+    numbers = _numbers(dataset, counted)
+    declared, most = dataset.completeness.publications, max(numbers.values(), default=0)
     for day, n in numbers.items():
-        usual = regular(numbers, day, -1) or regular(numbers, day, 1)
+        usual = _usual(numbers, day) if n < most else 0
         if declared <= n < usual:
             yield day, f"fewer publications than usual ({usual} a day; {declared} declared)"
-        elif n < declared and (not usual or n >= usual):
+        elif n < declared and n >= usual:
             yield day, f"fewer publications than the {declared} a day that are declared"
+
+
+def _usual(numbers: Mapping[date, int], day: date) -> int:
+    return regular(numbers, day, -1) or regular(numbers, day, 1)
 
 
 def published(dataset: Dataset, held: pl.DataFrame) -> dict[date, Published]:
     """The days whose publications the evidence counts. Evidence written before they were counted has no slots."""
+    if not dataset.counts_publications:
+        return {}
     rule = dataset.completeness
     frame = (
         held.filter((pl.col("rows") > 0) & (pl.col("slots").list.len() > 0))
@@ -113,10 +118,9 @@ def _numbers(dataset: Dataset, days: Mapping[date, Published]) -> dict[date, int
 def _fewer(dataset: Dataset, days: Mapping[date, Published]) -> Said:
     declared, horizon = dataset.completeness.publications, dataset.completeness.horizon
     numbers = _numbers(dataset, days)
-    whole = sum(p.short == 0 for p in days.values())
+    most, whole = max(numbers.values(), default=0), sum(p.short == 0 for p in days.values())
     for day, p in days.items():
-        usual = regular(numbers, day, -1) or regular(numbers, day, 1)
-        if day in numbers and numbers[day] < min(declared, usual):
+        if numbers.get(day, declared) < min(declared, most) and numbers[day] < min(declared, _usual(numbers, day)):
             where = f", none in period {_words(p.without)}" if p.without else ""
             yield day, f"{p.found} publications, where {declared} a day are declared and usual{where}"
         if p.short and 2 * whole > len(days):
@@ -132,26 +136,21 @@ def _uncovered(dataset: Dataset, held: pl.DataFrame) -> Said:
 
     Not where most days lack some: then the members are others than declared.
     """
-    counted = held.filter((pl.col("rows") > 0) & (pl.col("slots").list.len() > 0))
-    asked = dict(counted.select("day", "fetched_at").iter_rows())
-    slots = counted.select(slot="slots").explode("slot").unnest("slot")
-    best = slots.group_by("date", "period").agg(pl.col("rows").max())
-    by_day: dict[Any, dict[int, int]] = {}
-    for day, period, rows in best.iter_rows():
-        by_day.setdefault(day, {})[period] = rows
-    judged, odd = 0, {}
-    for day in asked:
-        after = day + timedelta(days=1)
-        if after not in asked:
-            continue
-        judged += 1
-        expected = dataset.completeness.rows_of_period(day)
-        there = by_day.get(day, {})
-        lost = [n for n in range(1, periods_in_day(day) + 1) if there.get(n, 0) < expected]
-        if lost:
-            odd[day] = lost
-    if 2 * len(odd) > judged:
+    filled = held.filter((pl.col("rows") > 0) & (pl.col("slots").list.len() > 0))
+    asked = set(filled["day"].to_list())
+    judged = [day for day in sorted(asked) if day + timedelta(days=1) in asked]
+    due = pl.DataFrame(
+        [(day, periods_in_day(day), dataset.completeness.rows_of_period(day)) for day in judged],
+        schema={"date": pl.Date, "periods": pl.Int32, "expected": pl.Int32},
+        orient="row",
+    )
+    slots = filled.select(slot="slots").explode("slot").unnest("slot")
+    best = slots.group_by("date", "period").agg(pl.col("rows").max()).join(due, on="date")
+    whole = best.filter(pl.col("rows") >= pl.col("expected")).group_by("date").agg(there="period")
+    there = due.join(whole, on="date", how="left").filter(pl.col("there").list.len().fill_null(0) < pl.col("periods"))
+    if 2 * there.height > len(judged):
         return
+    odd = {day: _others(day, periods or ()) for day, periods in there.select("date", "there").iter_rows()}
     for day, lost in odd.items():
         yield day, f"period {_words(lost)} without all its rows in any day of publication"
         if lost[-1] > periods_in_day(day) - EVENING:
