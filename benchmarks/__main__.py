@@ -14,7 +14,7 @@ from benchmarks.figures import keep
 from benchmarks.server import ROOT
 
 MODULES = ("history", "runs", "memory", "interface", "adopt")
-PARTS = ("bench_shares", "bench_decode", "bench_events", "bench_checks", "bench_acceptances")
+PARTS = ("bench_shares", "bench_decode", "bench_events", "bench_checks", "bench_acceptances", "bench_gaps")
 """Benchmarks of a part alone; their own words are kept."""
 
 
