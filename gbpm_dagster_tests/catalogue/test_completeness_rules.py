@@ -156,3 +156,29 @@ def test_what_is_declared_of_publications_can_be_counted(dataset: Dataset) -> No
         assert dataset.covers_periods and dataset.has_period
     if rule.grid:
         assert rule.rows_per_period * rule.grid.total_seconds() == 1800
+
+
+def kind(dataset: Dataset) -> str:
+    """The row of the table "What complete means" in docs/concepts.md, by its first words."""
+    rule = dataset.completeness
+    if rule.rule is Rule.PERIODS:
+        if rule.grid or rule.rows_per_period == 6:
+            return "a fixed cadence"
+        return "a row a period and member" if rule.members else "a row a period"
+    if rule.rule is Rule.DAILY:
+        if rule.covers:
+            return "publications about settlement periods"
+        return "publications with a declared cadence" if rule.publications else "other daily values"
+    return "events" if rule.rule is Rule.EVENTS else "lists"
+
+
+def test_the_concepts_count_the_tables_of_each_kind() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "concepts.md").read_text()
+    section = text.split("## What complete means")[1].split("\n## ")[0]
+    told = {
+        row[1].split(":")[0].strip(): int(row[2]) for row in re.finditer(r"^\| (.*?) \|.*\| (\d+) \|$", section, re.M)
+    }
+    found: dict[str, int] = {}
+    for dataset in DATASETS.values():
+        found[kind(dataset)] = found.get(kind(dataset), 0) + 1
+    assert told == found
