@@ -219,7 +219,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--years", type=float, default=4.0, help="years of each table (default 4)")
     parser.add_argument("--storms", type=int, default=3, help="times at which nothing is answered (default 3)")
     parser.add_argument("--kills", type=int, default=3, help="kills of the daemon (default 3)")
-    parser.add_argument("--minutes", type=float, default=20, help="how long healing may take (default 20)")
+    parser.add_argument("--minutes", type=float, default=40, help="how long healing may take (default 40)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the data and the holes (default 1)")
     parser.add_argument("--standin", type=Path, help="folder of the stand-in")
     parser.add_argument("--base-url", help="address of a stand-in that runs")
