@@ -5,7 +5,7 @@ Belongs here: when things run by themselves. Not here: what they do.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 import dagster as dg
 
@@ -19,6 +19,7 @@ from gbpm_dagster.orchestration.runtime import CHECKS, Runtime, is_daily
 from gbpm_dagster.orchestration.settlement import ASSET_JOB, build_runs_schedule
 from gbpm_dagster.orchestration.stream_replay import tidy_stream
 from gbpm_dagster.orchestration.telling import tell
+from gbpm_dagster.quality.expected import last_due_day
 from gbpm_dagster.quality.known import GAP_CHECK_HOUR, NIGHTLY_HOUR
 from gbpm_dagster.quality.result import FRESHNESS, GAPS
 
@@ -135,7 +136,11 @@ def _schedule(name: str, job: dg.JobDefinition, cron: str, description: str) -> 
 
 
 def _daily_backfill(datasets: Sequence[Dataset], runtime: Runtime) -> dg.ScheduleDefinition:
-    """Yesterday of every daily table, and today's snapshots; one run for tables with the same partitions."""
+    """Yesterday of every daily table, and today's snapshots; one run for tables with the same partitions.
+
+    What appears later than the night after (settlement's figures, metered volumes) is asked a second time on the
+    first night on which it is due, unless it is there by then.
+    """
 
     @dg.schedule(
         name="daily_backfill_0200",
@@ -143,25 +148,40 @@ def _daily_backfill(datasets: Sequence[Dataset], runtime: Runtime) -> dg.Schedul
         cron_schedule=f"0 {NIGHTLY_HOUR} * * *",
         execution_timezone=LONDON.key,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="02:00 London: fetch yesterday of every table and today's reference lists.",
+        description=(
+            "02:00 London: fetch yesterday of every table and today's reference lists; of tables that appear later, "
+            "the day that is due now too."
+        ),
     )
     def daily_backfill(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest]:
         # A tick that is caught up later asks for the yesterday of its own night, in London.
-        night = context.scheduled_execution_time.astimezone(LONDON).date()
+        tick = context.scheduled_execution_time.astimezone(LONDON)
+        night = tick.date()
         yesterday = (runtime.settings.today() if runtime.settings.now else night) - timedelta(days=1)
-        together: dict[object, list[Dataset]] = defaultdict(list)
+        together: dict[tuple[object, date | None], list[Dataset]] = defaultdict(list)
         for dataset in datasets:
             partitions = partitions_of(dataset, runtime.settings, runtime.scope)
-            if not is_daily(dataset) or yesterday in set(runtime.wanted(dataset)) - runtime.excluded(dataset):
-                together[partitions].append(dataset)
+            if not is_daily(dataset):
+                together[partitions, None].append(dataset)
+                continue
+            days = {yesterday, last_due_day(dataset, runtime.settings.now or tick)}
+            for day in days & (set(runtime.wanted(dataset)) - runtime.excluded(dataset)):
+                together[partitions, day].append(dataset)
         return [
-            dg.RunRequest(
-                run_key=f"{night} {group[0].table}",  # needed for more than one; a tick that is retried repeats none
-                asset_selection=[dg.AssetKey(d.table) for d in group],
-                partition_key=yesterday.isoformat() if is_daily(group[0]) else None,
-                tags={REASON_TAG: "schedule"},
-            )
-            for group in together.values()
+            _nightly(night, day, group, again=day not in (None, yesterday)) for (_, day), group in together.items()
         ]
 
     return daily_backfill
+
+
+def _nightly(night: date, day: date | None, group: Sequence[Dataset], *, again: bool) -> dg.RunRequest:
+    """A run of the night for tables with the same partitions. again: leaves out what is complete by now."""
+    config = {"ops": {d.table: {"config": {"only_incomplete": True}} for d in group}} if again else None
+    return dg.RunRequest(
+        # Needed for more than one; a tick that is retried repeats none.
+        run_key=f"{night} {group[0].table}" + (f" {day}" if again else ""),
+        asset_selection=[dg.AssetKey(d.table) for d in group],
+        partition_key=None if day is None else day.isoformat(),
+        run_config=config,
+        tags={REASON_TAG: "schedule"},
+    )

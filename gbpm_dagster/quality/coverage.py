@@ -286,8 +286,11 @@ def _one_slot(days: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_windows(dataset: Dataset, wanted: Sequence[date], held: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Events: the day is the slot; answered in whole and not before its end it is complete, even without rows."""
-    ended = (pl.col("fetched_at") >= pl.col("end")).fill_null(False)
+    """Events: the day is the slot; answered in whole once it was due it is complete, even without rows.
+
+    An answer before that says nothing of what is still to come: settlement's figures appear a day or two later.
+    """
+    ended = (pl.col("fetched_at") >= pl.col("end") + dataset.lag.lag).fill_null(False)
     whole = ended & (pl.col("windows_answered") >= pl.col("windows_asked"))
     return _one_slot(
         day_frame(wanted)

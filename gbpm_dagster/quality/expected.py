@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset, Grain, Rule
-from gbpm_dagster.market.calendar import day_bounds, days, periods_in_day
+from gbpm_dagster.market.calendar import day_bounds, days, london_day, periods_in_day
 from gbpm_dagster.warehouse.protocol import INSTANT
 
 Scope = Mapping[str, list[tuple[date, date]]]
@@ -67,6 +67,11 @@ def wanted_days(dataset: Dataset, history_start: date, today: date, scope: Scope
         ranges = scope.get(dataset.table, [])
         wanted = sorted({d for first, last in ranges for d in days(max(first, start), min(last, today))})
     return wanted[-1:] if dataset.grain is Grain.SNAPSHOT else wanted
+
+
+def last_due_day(dataset: Dataset, now: datetime) -> date:
+    """The newest London day that was due, whole, at `now`: it ended the table's lag ago (domain.md 2.3)."""
+    return london_day(now - dataset.lag.lag) - timedelta(days=1)
 
 
 def by_publication(dataset: Dataset) -> bool:

@@ -48,7 +48,7 @@ def _what_is_there(rule: Rule, day: Mapping[str, Any]) -> str:
         return "answered, empty"
     if state == State.COMPLETE or day["doubt"]:
         return f"answered, {day['held_rows']} rows"
-    return f"asked at {_clock(day['fetched_at'])}, before the day had ended or in part only"
+    return f"asked at {_clock(day['fetched_at'])}, before the day was due, or in part only"
 
 
 def _periods(day: Mapping[str, Any]) -> str:

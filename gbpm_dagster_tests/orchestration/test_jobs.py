@@ -161,3 +161,19 @@ def test_a_tick_caught_up_late_asks_for_its_own_yesterday(home: HomeMaker, at: s
 def test_the_night_of_a_first_day_asks_for_nothing_before_it(home: HomeMaker) -> None:
     here = home(replay=False, GBPM_HISTORY_START="2024-01-08", GBPM_NOW="2024-01-08T02:00:00Z")
     assert requests(here, "2024-01-08T02:00") == []
+
+
+def test_what_appears_later_is_asked_again_on_the_night_it_is_due(home: HomeMaker) -> None:
+    """EBOCF is due a day after its day, B1610 a week after (domain.md 2.3's waits), MID before the night."""
+    tables = "bmrs_mid,bmrs_ebocf,bmrs_b1610"
+    here = home(replay=False, GBPM_NOW="2024-01-20T02:00:05Z", GBPM_DATASETS=tables)
+    asked = requests(here, "2024-01-20T02:00")
+    by_day = {r.partition_key: {k.to_user_string() for k in r.asset_selection or ()} for r in asked}
+    assert by_day == {
+        "2024-01-19": {"bmrs_mid", "bmrs_ebocf", "bmrs_b1610"},
+        "2024-01-18": {"bmrs_ebocf"},
+        "2024-01-12": {"bmrs_b1610"},
+    }
+    again = [r for r in asked if r.partition_key != "2024-01-19"]
+    assert all(c["config"]["only_incomplete"] for r in again for c in r.run_config["ops"].values())
+    assert len({r.run_key for r in asked}) == 3

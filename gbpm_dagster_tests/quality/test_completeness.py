@@ -67,10 +67,11 @@ def test_only_what_is_due_counts() -> None:
 
 def test_events_are_measured_by_their_windows() -> None:
     end = day_bounds(DAY)[1]
-    assert ratio("bmrs_boalf", DAY, [answer(BOALF, DAY, end, windows_asked=24, windows_answered=18)]) == 0.75
-    assert ratio("bmrs_boalf", DAY, [answer(BOALF, DAY, end, windows_asked=24, windows_answered=24)]) == 1.0
-    early = answer(BOALF, DAY, end - timedelta(minutes=1), windows_asked=24, windows_answered=24)
-    assert ratio("bmrs_boalf", DAY, [early]) == 0.0, "asked before the day had ended"
+    due = end + BOALF.lag.lag
+    assert ratio("bmrs_boalf", DAY, [answer(BOALF, DAY, due, windows_asked=24, windows_answered=18)]) == 0.75
+    assert ratio("bmrs_boalf", DAY, [answer(BOALF, DAY, due, windows_asked=24, windows_answered=24)]) == 1.0
+    early = answer(BOALF, DAY, due - timedelta(minutes=1), windows_asked=24, windows_answered=24)
+    assert ratio("bmrs_boalf", DAY, [early]) == 0.0, "asked before the day was due"
     assert ratio("bmrs_boalf", DAY, []) == 0.0
     assert ratio("bmrs_boalf", DAY, [], end) is None
 

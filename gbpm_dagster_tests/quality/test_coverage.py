@@ -102,12 +102,12 @@ def test_missing_slots_are_limited_to_sixty() -> None:
     assert all(len(m) <= 60 for m in coverage(MID, days(DAY, LONG), evidence(), attempts(), LATER)["missing_slots"])
 
 
-def test_events_are_complete_when_answered_after_the_day_even_without_rows() -> None:
+def test_events_are_complete_when_answered_once_due_even_without_rows() -> None:
     end = day_bounds(DAY)[1]
-    row = one(BOALF, DAY, evidence(answer(BOALF, DAY, end, rows=0)), attempts(), LATER)
-    assert (row["state"], row["reason"], row["expected_slots"]) == ("complete", "answered, empty", 1)
-    early = evidence(answer(BOALF, DAY, end - timedelta(seconds=1), rows=500))
     lag = BOALF.lag
+    row = one(BOALF, DAY, evidence(answer(BOALF, DAY, end + lag.lag, rows=0)), attempts(), LATER)
+    assert (row["state"], row["reason"], row["expected_slots"]) == ("complete", "answered, empty", 1)
+    early = evidence(answer(BOALF, DAY, end + lag.lag - timedelta(seconds=1), rows=500))
     for now, state in {
         end: "not_due",
         end + lag.lag: "due",
@@ -117,7 +117,7 @@ def test_events_are_complete_when_answered_after_the_day_even_without_rows() -> 
         row = one(BOALF, DAY, early, attempts(), now)
         assert row["state"] == state
         assert row["rows"] == 500
-        assert "before the day had ended" in row["reason"]
+        assert "before the day was due" in row["reason"]
 
 
 def test_events_answered_in_part_are_not_complete() -> None:
@@ -348,7 +348,7 @@ def test_a_day_of_forecasts_asked_before_it_ended_is_not_whole() -> None:
     ndf, end = DATASETS["bmrs_ndf"], day_bounds(DAY)[1]
     half = evidence(answer(ndf, DAY, end - timedelta(hours=12), rows=200))
     row = one(ndf, DAY, half, attempts(), LATER)
-    assert row["state"] == "missing" and "before the day had ended" in row["reason"]
+    assert row["state"] == "missing" and "before the day was due" in row["reason"]
     assert one(ndf, DAY, half, attempts(), end)["state"] == "not_due"
     whole = evidence(answer(ndf, DAY, end, rows=200))
     assert one(ndf, DAY, whole, attempts(), LATER)["state"] == "complete"
