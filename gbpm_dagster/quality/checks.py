@@ -12,7 +12,7 @@ from functools import partial
 import polars as pl
 
 from gbpm_dagster.catalogue.model import Dataset
-from gbpm_dagster.quality import frequency
+from gbpm_dagster.quality import frequency, learned
 from gbpm_dagster.quality.cross import Register
 from gbpm_dagster.quality.duplicates import check_duplicates
 from gbpm_dagster.quality.freshness import check_freshness
@@ -71,6 +71,8 @@ def run_checks(
         if GAPS in which:
             frame = states[dataset.table]
             more = frequency.details(warehouse, dataset, frame) if dataset.completeness.grid else {}
+            if dataset.table in learned.TABLES:
+                more |= learned.details(warehouse, dataset, frame)
             found.append(check_gaps(dataset, frame, more | runs_in_words(vintages, dataset)))
         readers: dict[str, Callable[[], CheckResult]] = {
             DUPLICATES: partial(check_duplicates, warehouse, dataset, days, judged, anew),

@@ -64,6 +64,16 @@ def repeated_keys(dataset: Dataset, days: Sequence[date], *, within_day: bool, l
     )
 
 
+def member_periods(dataset: Dataset, days: Sequence[date]) -> str:
+    """Settlement periods each unit has rows in: day, member (null where a row names none), periods."""
+    named = dict(zip(dataset.key, key_expressions(dataset), strict=True))
+    member = named[dataset.unit_fallback[0][0]]
+    return (
+        f'SELECT "_day" AS "day", {member} AS "member", COUNT(DISTINCT "settlementPeriod") AS "periods" '
+        f'FROM {name(dataset.table)} WHERE {day_condition(days)} GROUP BY "_day", {member}'
+    )
+
+
 def newest(dataset: Dataset, column: str) -> str:
     """The greatest value of a column: newest. Of settlement dates with periods the last one's last period: period."""
     table = name(dataset.table)

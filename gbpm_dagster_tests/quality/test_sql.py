@@ -12,7 +12,7 @@ import sqlglot
 from gbpm_dagster.catalogue.model import Dataset
 from gbpm_dagster.catalogue.registry import DATASETS
 from gbpm_dagster.market.calendar import days
-from gbpm_dagster.quality import sql
+from gbpm_dagster.quality import learned, sql
 from gbpm_dagster.warehouse.protocol import stored_schema
 from gbpm_dagster_tests.quality.helpers import Memory
 
@@ -25,6 +25,8 @@ def statements(dataset: Dataset) -> dict[str, str]:
         "rows_and_keys": sql.rows_and_keys(dataset, DAYS),
         "repeated_keys": sql.repeated_keys(dataset, DAYS, within_day=True, limit=5),
     }
+    if dataset.table in learned.TABLES:
+        found["member_periods"] = sql.member_periods(dataset, DAYS)
     if dataset.freshness.column:
         found["newest"] = sql.newest(dataset, dataset.freshness.column)
     return found
@@ -33,7 +35,7 @@ def statements(dataset: Dataset) -> dict[str, str]:
 def test_all_statements_are_tested() -> None:
     helpers = {"name", "day_condition", "key_expressions"}
     public = {n for n, f in inspect.getmembers(sql, inspect.isfunction) if f.__module__ == sql.__name__}
-    assert public - helpers == set(statements(DATASETS["bmrs_mid"]))
+    assert public - helpers == set(statements(DATASETS["bmrs_pn"]))
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=lambda d: d.table)
