@@ -14,8 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gbpm_dagster.catalogue.streams import DECLARED, STREAMED, code_of
 from gbpm_dagster.elexon.address import wrong
-from gbpm_dagster.iris.access import NAMESPACE, TENANT, Access
-from gbpm_dagster.iris.public import ARCHIVE_URL
+from gbpm_dagster.iris.access import ARCHIVE_URL, NAMESPACE, TENANT, Access
 
 EVERY = "all"
 

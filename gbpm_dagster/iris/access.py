@@ -13,6 +13,7 @@ from typing import Any
 
 TENANT = "4203b7a0-7773-4de5-b830-8b263a20426e"
 NAMESPACE = "elexon-insights-iris"
+ARCHIVE_URL = "https://archive.data.elexon.co.uk/iris-archive"
 """Elexon's own, the same for everybody, of August 2025 (iris.md 1). They have changed before: settings, not facts."""
 
 DOMAIN = ".servicebus.windows.net"

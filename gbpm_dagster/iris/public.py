@@ -17,9 +17,8 @@ from urllib.parse import quote
 
 import httpx
 
+from gbpm_dagster.iris.access import ARCHIVE_URL
 from gbpm_dagster.iris.landing import Incoming
-
-ARCHIVE_URL = "https://archive.data.elexon.co.uk/iris-archive"
 
 TRIES, FIRST_WAIT_S, LONGEST_WAIT_S = 6, 0.5, 30.0
 CONCURRENCY = 4
