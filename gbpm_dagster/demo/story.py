@@ -5,6 +5,7 @@ Belongs here: words and tables. Not here: the show itself (run.py).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -145,7 +146,7 @@ def ending(url: str, home: Path, seconds: float, healed_all: bool) -> None:
 
 def _short(reason: str) -> str:
     """A reason without addresses; the whole of it stands in the run and in gbpm_attempts."""
-    words = " ".join(w for w in reason.split() if not w.startswith("http://"))
+    words = " ".join(re.sub(r"(?: to)? https?://\S+?(?=:?(?:\s|$))", "", reason).split())
     return words if len(words) <= 150 else words[:147] + "..."
 
 
