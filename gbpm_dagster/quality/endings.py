@@ -89,11 +89,14 @@ def due_again(register: pl.DataFrame, now: datetime) -> dict[str, list[date]]:
     return found
 
 
-def next_ask(since: datetime, now: datetime, week_s: float, runs_due: Sequence[datetime]) -> datetime | None:
-    """When to ask again for what is missing at the source since an instant; None: never, its last run has been."""
-    week = timedelta(seconds=week_s)
-    if now < since + (WEEKS - 0.5) * week:  # the fourth asking may come a little late
-        return now + week
+def next_ask(asked: int, now: datetime, week_s: float, runs_due: Sequence[datetime]) -> datetime | None:
+    """When to ask again for what is missing at the source; None: never, its last settlement run has been.
+
+    asked: how often it was asked since it was called so. Askings are counted, not weeks: a machine that was off for a
+    month has asked for nothing.
+    """
+    if asked < WEEKS:
+        return now + timedelta(seconds=week_s)
     return min((due for due in runs_due if due > now), default=None)
 
 
@@ -126,10 +129,14 @@ def _ending(
 
 def _at_source(c: _Context, day: date, entry: Entry | None) -> Entry | None:
     if entry is not None and entry.status is Status.MISSING_AT_SOURCE:
-        asked = _healers(c, day).filter(pl.col("at") > entry.changed_at)
-        if asked.is_empty() or entry.retry_at is None or entry.retry_at > c.now:
+        since = _healers(c, day).filter(pl.col("at") > entry.since)
+        if (
+            since.filter(pl.col("at") > entry.changed_at).is_empty()
+            or entry.retry_at is None
+            or entry.retry_at > c.now
+        ):
             return None
-        retry_at = next_ask(entry.since, c.now, c.rules.week_s, c.rules.runs_due(day))
+        retry_at = next_ask(since.height, c.now, c.rules.week_s, c.rules.runs_due(day))
         return entry.become(Status.MISSING_AT_SOURCE, HEALER, c.now, evidence=_evidence(c, day), retry_at=retry_at)
     return new_entry(
         c.dataset.table,
@@ -140,7 +147,7 @@ def _at_source(c: _Context, day: date, entry: Entry | None) -> Entry | None:
         HEALER,
         c.now,
         evidence=_evidence(c, day),
-        retry_at=next_ask(c.now, c.now, c.rules.week_s, c.rules.runs_due(day)),
+        retry_at=next_ask(0, c.now, c.rules.week_s, c.rules.runs_due(day)),
     )
 
 

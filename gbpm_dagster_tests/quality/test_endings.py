@@ -162,11 +162,25 @@ def test_a_note_ends_when_every_day_of_it_is_complete() -> None:
         assert [entry.status for entry in found] == expected
 
 
-@given(st.lists(st.integers(0, 10_000), max_size=6), st.integers(0, 400), st.integers(1, 30))
-def test_the_next_asking_is_always_later_than_now(run_hours: list[int], day: int, week_days: int) -> None:
+@given(st.lists(st.integers(0, 10_000), max_size=6), st.integers(0, 400), st.integers(1, 30), st.integers(0, 9))
+def test_the_next_asking_is_always_later_than_now(run_hours: list[int], day: int, week_days: int, asked: int) -> None:
     now = NOW + timedelta(days=day)
     due = [NOW + timedelta(hours=h) for h in run_hours]
-    found = next_ask(NOW, now, timedelta(days=week_days).total_seconds(), due)
+    found = next_ask(asked, now, timedelta(days=week_days).total_seconds(), due)
     assert found is None or found > now
     if found is None:
         assert all(at <= now for at in due)
+    assert asked >= 4 or found == now + timedelta(days=week_days)
+
+
+def test_a_machine_that_was_off_for_the_four_weeks_still_asks_four_times() -> None:
+    rows = tried(FIRST, SECOND)
+    (entry,) = ended(rows)
+    back = NOW + 10 * WEEK
+    for n in range(4):
+        asked = back + n * WEEK
+        rows = [*rows, *tried(asked)]
+        (entry,) = ended(rows, register(entry), asked + timedelta(minutes=1))
+        late = [at for at in RUNS if at > asked + timedelta(minutes=1)]
+        due = asked + timedelta(minutes=1) + WEEK if n < 3 else min(late, default=None)
+        assert entry.retry_at == due
