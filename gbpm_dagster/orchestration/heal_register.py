@@ -40,8 +40,7 @@ def settle(runtime: Runtime, since: datetime | None = None) -> tuple[list[Entry]
     for entry in entries(register):
         noted = entry.status is Status.SUSPECTED and not recent.is_empty()
         if (entry.status in OPEN or noted) and entry.last is not None:
-            span = (entry.last - entry.first).days
-            days.setdefault(entry.table, set()).update(entry.first + timedelta(days=n) for n in range(span + 1))
+            days.setdefault(entry.table, set()).update(entry.days)
     wanted = {
         d.table: sorted(set(runtime.wanted(d)) & days.get(d.table, set())) for d in runtime.datasets if is_daily(d)
     }

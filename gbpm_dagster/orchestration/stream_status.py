@@ -64,10 +64,7 @@ def stream_status(runtime: Runtime) -> dict[str, Any]:
         "waiting": {"files": backlog.files, "bytes": backlog.bytes, "oldest": backlog.oldest},
         "last_24h": {
             "messages": recent.height,
-            **{
-                name: int(recent[name].sum() or 0)
-                for name in ("fetched", "written", "exact_duplicates", "quarantined")
-            },
+            **{name: int(recent[name].sum() or 0) for name in SUMS},
             **{s: recent.filter(pl.col("status") == s).height for s in ("empty", "undecodable", "failed", "unknown")},
         },
         "unknown_codes": dict(sorted(unknown.group_by("subject").len().iter_rows())),

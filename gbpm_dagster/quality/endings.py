@@ -84,8 +84,7 @@ def due_again(register: pl.DataFrame, now: datetime) -> dict[str, list[date]]:
     for entry in entries(register):
         due = entry.retry_at is not None and entry.retry_at <= now
         if entry.status is Status.MISSING_AT_SOURCE and due and entry.last is not None:
-            days = (entry.first + timedelta(days=n) for n in range((entry.last - entry.first).days + 1))
-            found.setdefault(entry.table, []).extend(days)
+            found.setdefault(entry.table, []).extend(entry.days)
     return found
 
 
@@ -200,7 +199,6 @@ def _notes_resolved(register: pl.DataFrame, table: str, states: pl.DataFrame, no
     for entry in entries(register, table):
         if entry.status is not Status.SUSPECTED or entry.last is None:
             continue
-        days = [entry.first + timedelta(days=n) for n in range((entry.last - entry.first).days + 1)]
-        if all(by_day.get(day) == State.COMPLETE for day in days):
+        if all(by_day.get(day) == State.COMPLETE for day in entry.days):
             found.append(entry.resolved(HEALER, now, "every day is complete"))
     return found

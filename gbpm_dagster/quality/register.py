@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from gbpm_dagster.market.calendar import days
 from gbpm_dagster.quality.states import FAILING, State
 from gbpm_dagster.warehouse.protocol import KNOWN_GAP_SCHEMA, KNOWN_GAP_STATUSES
 
@@ -62,6 +63,11 @@ class Entry:
     def overlaps(self, first: date, last: date | None) -> bool:
         """Whether a day lies in both; last None: open end."""
         return (last is None or self.first <= last) and (self.last is None or first <= self.last)
+
+    @property
+    def days(self) -> list[date]:
+        """The days of an entry that has an end, ascending; none where the end is open."""
+        return [] if self.last is None else days(self.first, self.last)
 
     @property
     def span(self) -> str:
